@@ -1,0 +1,359 @@
+#include "agent/application_server.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/duration.h"
+
+namespace trunkload {
+namespace {
+
+constexpr int64_t kMillisecond = 1'000'000;
+// Connections that one application server opens at the same time: few enough for the server's listen queue.
+constexpr uint32_t kOpenAtOnce = 32;
+// Back-off before a connection is opened again: doubling, with jitter.
+constexpr int64_t kFirstBackoff = 50 * kMillisecond;
+constexpr int64_t kLongestBackoff = 2'000 * kMillisecond;
+
+int64_t Nanos(const google::protobuf::Duration& duration) { return absl::ToInt64Nanoseconds(FromProto(duration)); }
+
+// The most that ever wait for a connection: a closed load's clients always may.
+uint32_t LineCapacity(const v1::Assignment& assignment, const v1::ApplicationServer& server) {
+  uint32_t capacity = assignment.pool().queue_limit();
+  for (const v1::PhaseShare& share : server.shares()) capacity = std::max(capacity, share.clients());
+  return capacity;
+}
+
+// Trying again can't help: the server refuses who we are, or what we want.
+bool IsPermanent(std::string_view code) {
+  return code.substr(0, 2) == "28" || code.substr(0, 2) == "42" || code.substr(0, 2) == "3D" || code == "0A000";
+}
+
+}  // namespace
+
+ApplicationServer::ApplicationServer(const ReactorParts& parts, const v1::ApplicationServer& server, uint32_t index)
+    : parts_(parts),
+      index_(index),
+      server_(server),
+      mode_(parts.assignment.pool().mode()),
+      acquire_timeout_ns_(Nanos(parts.assignment.pool().acquire_timeout())),
+      connect_timeout_ns_(Nanos(parts.assignment.pool().connect_timeout())),
+      connections_(parts.assignment.pool().size()),
+      pool_(parts.assignment.pool().size(), LineCapacity(parts.assignment, server)),
+      keys_(parts.assignment, server),
+      random_(MixSeed(server.seed(), 0)) {
+  for (uint32_t i = 0; i < connections_.size(); ++i) {
+    connections_[i].connection = std::make_unique<PqConnection>(parts_.epoll_fd, index_, i);
+  }
+  uint32_t sum = 0;
+  for (const v1::Script& script : parts_.assignment.scripts()) cumulative_weights_.push_back(sum += script.weight());
+  to_open_.reserve(connections_.size());
+}
+
+// --- Getting ready, and connections that come back.
+
+void ApplicationServer::Open() {
+  const int64_t now = parts_.clock.MonotonicNanos();
+  open_before_ = now + connect_timeout_ns_;
+  const auto wanted = static_cast<uint32_t>(reconnect_mode() ? 1 : connections_.size());
+  for (uint32_t i = wanted; i-- > 0;) to_open_.push_back(i);
+  OpenNext(now);
+}
+
+void ApplicationServer::OpenNext(int64_t now) {
+  while (!to_open_.empty() && opening_ < kOpenAtOnce && failure_.empty()) {
+    Link& link = connections_[to_open_.back()];
+    to_open_.pop_back();
+    OpenLink(link, now);
+  }
+}
+
+void ApplicationServer::OpenLink(Link& link, int64_t now) {
+  ++opening_;
+  link.opening_since = now;
+  parts_.timers.Add({now + connect_timeout_ns_, TimerKind::kConnectTimeout, index_, link.connection->index()});
+  // In reconnect mode nothing is prepared, except once to see that it can be.
+  const std::span<const Statement> statements =
+      reconnect_mode() && ready_ ? std::span<const Statement>() : std::span<const Statement>(parts_.statements);
+  if (link.connection->Open(parts_.assignment.target(), statements) == PqConnection::Progress::kBroken) OnBroken(link);
+}
+
+void ApplicationServer::OnReady(Link& link) {
+  const int64_t now = parts_.clock.MonotonicNanos();
+  --opening_;
+  link.opening_since = 0;
+  link.failed_attempts = 0;
+  if (link.transaction.active) {  // in reconnect mode, the transaction that it was opened for
+    link.transaction.times.acquired = now;
+    Send(link, now);
+    return;
+  }
+  if (!ready_) {
+    ++open_;
+    OpenNext(now);
+    if (reconnect_mode()) {
+      link.connection->Close();
+      for (uint32_t i = 0; i < connections_.size(); ++i) pool_.Give(i);
+      ready_ = true;
+      return;
+    }
+    ready_ = open_ == connections_.size();
+  }
+  Free(link, now);
+}
+
+void ApplicationServer::OnBroken(Link& link) {
+  const int64_t now = parts_.clock.MonotonicNanos();
+  PqConnection& connection = *link.connection;
+  const bool was_opening = link.opening_since != 0;
+  if (was_opening) {
+    --opening_;
+    link.opening_since = 0;
+    ++link.failed_attempts;
+    parts_.recorder.RecordConnectError(connection.error());
+  } else {
+    parts_.recorder.RecordConnectionLost();
+    pool_.Forget(connection.index());
+    std::replace(kept_.begin(), kept_.end(), connection.index(), kNone);
+    if (!ready_) --open_;
+  }
+  if (!ready_ && (IsPermanent(connection.error()) || now >= open_before_)) {
+    failure_ = absl::StrCat(connection.reason(), " (SQLSTATE ", std::string(connection.error()), ")");
+    return;
+  }
+  if (link.transaction.active) FailTransaction(link, connection.error(), now);
+  RetryLater(link, now);
+}
+
+void ApplicationServer::RetryLater(Link& link, int64_t now) {
+  const uint32_t doublings = std::min(link.failed_attempts, 10u);
+  const int64_t backoff = std::min(kLongestBackoff, kFirstBackoff << doublings);
+  const auto jittered = static_cast<int64_t>(static_cast<double>(backoff) * (0.5 + random_.Uniform() / 2));
+  parts_.timers.Add({now + jittered, TimerKind::kReconnect, index_, link.connection->index()});
+}
+
+// --- Phases.
+
+void ApplicationServer::StartPhase(uint32_t phase, int64_t start_ns) {
+  const v1::Phase& described = parts_.assignment.phases(static_cast<int>(phase));
+  const v1::PhaseShare& share = server_.shares(static_cast<int>(phase));
+  starting_ = true;
+  phase_start_ = start_ns;
+  pacer_.reset();
+  kept_.clear();
+  line_limit_ = UINT32_MAX;
+  if (described.load().has_open()) {
+    line_limit_ = parts_.assignment.pool().queue_limit();
+    pacer_.emplace(described, Pacer::Share{server_.number(), parts_.assignment.fleet_application_servers(),
+                                           share.transactions(), MixSeed(server_.seed(), phase + 1)});
+    next_arrival_ = 0;
+    left_to_start_ = pacer_->count();
+    if (left_to_start_ > 0) {
+      parts_.timers.Add({phase_start_ + pacer_->DueNanos(0), TimerKind::kArrival, index_});
+    }
+    return;
+  }
+  think_ns_ = Nanos(described.load().closed().think_time());
+  left_to_start_ = described.has_transactions() ? share.transactions() : UINT64_MAX;
+  if (session_mode()) kept_.assign(share.clients(), kNone);
+  for (uint32_t client = 0; client < share.clients() && left_to_start_ > 0; ++client) {
+    Begin(start_ns, parts_.clock.MonotonicNanos(), static_cast<int32_t>(client));
+  }
+}
+
+void ApplicationServer::StopStarting() {
+  starting_ = false;
+  left_to_start_ = 0;
+  // Clients stay away now; what they keep serves those that still wait.
+  const int64_t now = parts_.clock.MonotonicNanos();
+  for (uint32_t& kept : kept_) {
+    if (kept == kNone) continue;
+    Link& link = connections_[kept];
+    kept = kNone;
+    if (!link.transaction.active && !link.connection->closed() && link.opening_since == 0) Free(link, now);
+  }
+}
+
+void ApplicationServer::GiveUp() {
+  const int64_t now = parts_.clock.MonotonicNanos();
+  while (pool_.waiting() > 0) {
+    const Waiting waiting = pool_.TakeFirst();
+    parts_.recorder.RecordFailure(waiting.script, waiting.intended_start, now, kUnfinished);
+  }
+  for (Link& link : connections_) {
+    if (!link.transaction.active) continue;
+    FailTransaction(link, kUnfinished, now);
+    if (link.opening_since != 0) --opening_;
+    link.opening_since = 0;
+    link.connection->Close();
+    RetryLater(link, now);
+  }
+}
+
+// --- One transaction.
+
+uint32_t ApplicationServer::PickScript() {
+  if (cumulative_weights_.size() == 1) return 0;
+  const uint64_t drawn = random_.Between(1, cumulative_weights_.back());
+  uint32_t script = 0;
+  while (cumulative_weights_[script] < drawn) ++script;
+  return script;
+}
+
+void ApplicationServer::Begin(int64_t intended_start, int64_t now, int32_t client) {
+  --left_to_start_;
+  const Waiting waiting{intended_start, now, PickScript(), client};
+  parts_.recorder.RecordOffered(waiting.script);
+  if (client != kNoClient && !kept_.empty() && kept_[client] != kNone) {
+    Dispatch(connections_[kept_[client]], waiting, now);
+    return;
+  }
+  if (pool_.waiting() == 0) {
+    if (const std::optional<uint32_t> connection = pool_.Take()) {
+      Dispatch(connections_[*connection], waiting, now);
+      return;
+    }
+  }
+  if (pool_.waiting() >= line_limit_ || pool_.line_full()) {
+    parts_.recorder.RecordDropped(waiting.script);
+    return;
+  }
+  pool_.Join(waiting);
+  ArmAcquireTimeout();
+}
+
+void ApplicationServer::Dispatch(Link& link, const Waiting& waiting, int64_t now) {
+  ++in_flight_;
+  link.transaction = {.times = {.intended_start = waiting.intended_start, .requested = waiting.requested, .acquired = now},
+                      .script = waiting.script,
+                      .client = waiting.client,
+                      .active = true};
+  if (!kept_.empty() && waiting.client != kNoClient && starting_) kept_[waiting.client] = link.connection->index();
+  if (reconnect_mode()) {
+    OpenLink(link, now);
+  } else {
+    Send(link, now);
+  }
+}
+
+void ApplicationServer::Send(Link& link, int64_t now) {
+  link.transaction.times.sent = now;
+  if (!parts_.scripts[link.transaction.script].Send(*link.connection, keys_, !reconnect_mode())) OnBroken(link);
+}
+
+void ApplicationServer::OnEvents(uint32_t connection) {
+  Link& link = connections_[connection];
+  switch (link.connection->OnEvents()) {
+    case PqConnection::Progress::kPending:
+      return;
+    case PqConnection::Progress::kDone:
+      return OnAnswer(link);
+    case PqConnection::Progress::kReady:
+      return OnReady(link);
+    case PqConnection::Progress::kBroken:
+      return OnBroken(link);
+  }
+}
+
+void ApplicationServer::OnAnswer(Link& link) {
+  const int64_t now = parts_.clock.MonotonicNanos();
+  InFlight& transaction = link.transaction;
+  transaction.times.ended = now;
+  transaction.active = false;
+  --in_flight_;
+  if (link.connection->error().empty()) [[likely]] {
+    parts_.recorder.Record(transaction.script, transaction.times, link.connection->rows());
+  } else {
+    parts_.recorder.RecordFailure(transaction.script, transaction.times.intended_start, now, link.connection->error());
+  }
+  const int32_t client = transaction.client;
+  if (reconnect_mode()) link.connection->Close();
+  const bool kept = client != kNoClient && !kept_.empty() && kept_[client] == link.connection->index();
+  if (!kept) Free(link, now);
+  if (client != kNoClient) Continue(client, now);
+}
+
+void ApplicationServer::FailTransaction(Link& link, std::string_view code, int64_t now) {
+  InFlight& transaction = link.transaction;
+  transaction.active = false;
+  --in_flight_;
+  parts_.recorder.RecordFailure(transaction.script, transaction.times.intended_start, now, code);
+  if (transaction.client == kNoClient) return;
+  if (!kept_.empty()) kept_[transaction.client] = kNone;
+  Continue(transaction.client, now);
+}
+
+void ApplicationServer::Free(Link& link, int64_t now) {
+  if (pool_.waiting() > 0) {
+    Dispatch(link, pool_.TakeFirst(), now);
+  } else {
+    pool_.Give(link.connection->index());
+  }
+}
+
+void ApplicationServer::Continue(int32_t client, int64_t now) {
+  if (!starting_ || left_to_start_ == 0) return;
+  if (think_ns_ == 0) {
+    Begin(now, now, client);
+  } else {
+    parts_.timers.Add({now + think_ns_, TimerKind::kThink, index_, static_cast<uint32_t>(client)});
+  }
+}
+
+// --- Time.
+
+void ApplicationServer::OnTimer(const Timer& timer, int64_t now) {
+  switch (timer.kind) {
+    case TimerKind::kArrival:
+      return ServeArrivals(now);
+    case TimerKind::kThink:
+      if (left_to_start_ > 0) {
+        parts_.recorder.RecordScheduleLag(now - timer.at);
+        Begin(timer.at, now, static_cast<int32_t>(timer.index));
+      }
+      return;
+    case TimerKind::kAcquireTimeout:
+      acquire_timeout_armed_ = false;
+      while (pool_.waiting() > 0 && now - pool_.First().requested >= acquire_timeout_ns_) {
+        const Waiting expired = pool_.TakeFirst();
+        parts_.recorder.RecordFailure(expired.script, expired.intended_start, now, kPoolTimeout);
+        if (expired.client != kNoClient) Continue(expired.client, now);
+      }
+      return ArmAcquireTimeout();
+    case TimerKind::kReconnect:
+      // In reconnect mode the next transaction opens it.
+      if (reconnect_mode() && ready_) return Free(connections_[timer.index], now);
+      return OpenLink(connections_[timer.index], now);
+    case TimerKind::kConnectTimeout: {
+      Link& link = connections_[timer.index];
+      // Another attempt's, or one that has long succeeded.
+      if (link.opening_since == 0 || timer.at - link.opening_since != connect_timeout_ns_) return;
+      link.connection->GiveUpOpening();
+      return OnBroken(link);
+    }
+    default:
+      return;
+  }
+}
+
+void ApplicationServer::ServeArrivals(int64_t now) {
+  while (left_to_start_ > 0) {
+    const int64_t due = phase_start_ + pacer_->DueNanos(next_arrival_);
+    if (due > now) {
+      parts_.timers.Add({due, TimerKind::kArrival, index_});
+      return;
+    }
+    ++next_arrival_;
+    parts_.recorder.RecordScheduleLag(now - due);
+    Begin(due, now, kNoClient);
+    now = parts_.clock.MonotonicNanos();
+  }
+}
+
+void ApplicationServer::ArmAcquireTimeout() {
+  if (acquire_timeout_armed_ || pool_.waiting() == 0) return;
+  acquire_timeout_armed_ = true;
+  parts_.timers.Add({pool_.First().requested + acquire_timeout_ns_, TimerKind::kAcquireTimeout, index_});
+}
+
+}  // namespace trunkload

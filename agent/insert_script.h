@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "agent/key_source.h"
+#include "agent/pq_connection.h"
+#include "trunkload/v1/plan.pb.h"
+
+namespace trunkload {
+
+// One of the builtin inserts into users(id, name, email). Sending a transaction fills in buffers that are made once, so
+// that nothing is allocated here. Not thread-safe: the buffers are used again by the next one.
+class InsertScript {
+ public:
+  // `number` tells its prepared statement from those of other scripts.
+  InsertScript(const v1::Script& script, size_t number);
+
+  const Statement& statement() const { return statement_; }
+  // Sends one transaction on an idle connection; false where that broke it. `prepared`: the connection has prepared
+  // statement() before.
+  bool Send(PqConnection& connection, KeySource& keys, bool prepared);
+
+ private:
+  // What a row's columns are made of, as text with the key in it.
+  struct Row {
+    char id[8];  // big-endian
+    char name[32];
+    char email[48];
+  };
+  void FillRow(Row& row, int64_t key, size_t first_parameter);
+  void AppendCopyRow(int64_t key);
+
+  const v1::Builtin builtin_;
+  const v1::Keys keys_;
+  const uint32_t rows_;
+  Statement statement_;
+  std::vector<Row> row_buffers_;
+  std::vector<const char*> values_;
+  std::vector<int> lengths_;
+  std::vector<int> formats_;
+  std::string copy_buffer_;
+};
+
+}  // namespace trunkload

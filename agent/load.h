@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+
+#include "trunkload/v1/fleet.pb.h"
+
+namespace trunkload {
+
+// What the load tells the run that drives it.
+class LoadEvents {
+ public:
+  virtual ~LoadEvents() = default;
+  // Every connection is open and every statement prepared.
+  virtual void OnLoadReady(uint32_t connections) = 0;
+  // The load can't go on; one sentence, without secrets. No other event follows until the next Open.
+  virtual void OnLoadFailed(const std::string& reason) = 0;
+  virtual void OnInterval(v1::Interval interval) = 0;
+  virtual void OnPhaseEnded(const v1::PhaseEnded& ended) = 0;
+};
+
+// The load of one agent in one run: reactors in the program, a model of them in simulations. Nothing here blocks; what
+// comes of a call is told through LoadEvents, on the thread that drives the run.
+class Load {
+ public:
+  virtual ~Load() = default;
+  // Opens connections and prepares statements, once, before anything else.
+  virtual void Open(const v1::Assignment& assignment) = 0;
+  // Starts a phase at an instant of the monotonic clock (at once where that has passed). Its intervals follow, then its
+  // end.
+  virtual void StartPhase(uint32_t phase, int64_t start_ns) = 0;
+  // Ends the phase under way early: no new transactions, then the drain.
+  virtual void StopPhase() = 0;
+  // Drops what is under way and closes the connections. No event follows.
+  virtual void Close() = 0;
+};
+
+}  // namespace trunkload

@@ -1,0 +1,249 @@
+#include "agent/pq_connection.h"
+
+#include <libpq-fe.h>
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+#include "agent/error_counts.h"
+
+namespace trunkload {
+namespace {
+
+uint64_t RowsWritten(PGresult* result) {
+  const char* text = PQcmdTuples(result);
+  uint64_t rows = 0;
+  std::from_chars(text, text + std::strlen(text), rows);
+  return rows;
+}
+
+std::string_view FirstLine(std::string_view text) { return text.substr(0, text.find('\n')); }
+
+}  // namespace
+
+PqConnection::PqConnection(int epoll_fd, uint32_t server, uint32_t index)
+    : epoll_fd_(epoll_fd), server_(server), index_(index) {}
+
+PqConnection::~PqConnection() { Close(); }
+
+void PqConnection::Close() {
+  // Closing the socket takes it out of the epoll set.
+  PQfinish(connection_);
+  watched_fd_ = -1;
+  watched_events_ = 0;
+  connection_ = nullptr;
+  stage_ = Stage::kClosed;
+}
+
+void PqConnection::Watch(uint32_t events) {
+  const int fd = PQsocket(connection_);
+  if (fd == watched_fd_ && events == watched_events_) return;
+  epoll_event event{.events = events, .data = {.ptr = this}};
+  // While it opens, libpq may close its socket and open another, which often gets the same number: modifying then fails.
+  if (fd != watched_fd_ || epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, fd, &event) != 0) {
+    epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event);
+  }
+  watched_fd_ = fd;
+  watched_events_ = events;
+}
+
+PqConnection::Progress PqConnection::Open(const v1::Target& target, std::span<const Statement> statements) {
+  statements_ = statements;
+  prepared_ = 0;
+  error_ = {};
+  // A service goes before the connection string; what neither says comes from libpq's environment.
+  const bool service = !target.service().empty();
+  const char* keywords[] = {service ? "service" : "dbname", "fallback_application_name", nullptr};
+  const char* values[] = {service ? target.service().c_str() : target.conninfo().c_str(), "trunkload", nullptr};
+  connection_ = PQconnectStartParams(keywords, values, /*expand_dbname=*/1);
+  stage_ = Stage::kOpening;
+  if (connection_ == nullptr) {
+    SetError("53200", "out of memory");
+    return Break(error_);
+  }
+  if (PQstatus(connection_) == CONNECTION_BAD) {
+    ExplainOpenFailure();
+    return Break(error_);
+  }
+  // Verbose messages carry the SQLSTATE, which libpq keeps from its caller when a connection fails to open.
+  PQsetErrorVerbosity(connection_, PQERRORS_VERBOSE);
+  PQsetNoticeReceiver(connection_, [](void*, const PGresult*) {}, nullptr);
+  Watch(EPOLLOUT);
+  return Progress::kPending;
+}
+
+PqConnection::Progress PqConnection::OnEvents() {
+  switch (stage_) {
+    case Stage::kBusy:
+      return ReadAnswer();
+    case Stage::kOpening:
+      return ContinueOpening();
+    case Stage::kPreparing:
+      return ContinuePreparing();
+    case Stage::kIdle: {
+      // Nothing was asked: a notice, or the server saying goodbye.
+      bool complete;
+      return TakeResults(complete) ? Progress::kPending : Break(kConnectionBroken);
+    }
+    case Stage::kClosed:
+      break;
+  }
+  return Progress::kPending;
+}
+
+void PqConnection::GiveUpOpening() {
+  SetError(kUnreachable, "the server did not answer in time");
+  Close();
+}
+
+PqConnection::Progress PqConnection::ContinueOpening() {
+  switch (PQconnectPoll(connection_)) {
+    case PGRES_POLLING_READING:
+      Watch(EPOLLIN);
+      return Progress::kPending;
+    case PGRES_POLLING_WRITING:
+      Watch(EPOLLOUT);
+      return Progress::kPending;
+    case PGRES_POLLING_OK:
+      Watch(EPOLLIN);
+      PQsetnonblocking(connection_, 1);
+      stage_ = Stage::kPreparing;
+      return PrepareNext();
+    default:
+      ExplainOpenFailure();
+      return Break(error_);
+  }
+}
+
+PqConnection::Progress PqConnection::ContinuePreparing() {
+  bool complete;
+  if (!Flush() || !TakeResults(complete)) return Break(kConnectionBroken);
+  if (!complete) return Progress::kPending;
+  return error_.empty() ? PrepareNext() : Break(error_);
+}
+
+// One statement after the other: an error then belongs to the statement that it names.
+PqConnection::Progress PqConnection::PrepareNext() {
+  while (prepared_ < statements_.size() && statements_[prepared_].name.empty()) ++prepared_;
+  if (prepared_ == statements_.size()) {
+    stage_ = Stage::kIdle;
+    return Progress::kReady;
+  }
+  const Statement& statement = statements_[prepared_++];
+  if (!PQsendPrepare(connection_, statement.name.c_str(), statement.sql.c_str(), 0, nullptr) || !Flush()) {
+    return Break(kConnectionBroken);
+  }
+  return Progress::kPending;
+}
+
+bool PqConnection::SendPrepared(const Statement& statement, const Parameters& parameters) {
+  return AfterSend(PQsendQueryPrepared(connection_, statement.name.c_str(), static_cast<int>(parameters.values.size()),
+                                       parameters.values.data(), parameters.lengths.data(), parameters.formats.data(),
+                                       /*resultFormat=*/0));
+}
+
+bool PqConnection::SendOnce(const Statement& statement, const Parameters& parameters) {
+  return AfterSend(PQsendQueryParams(connection_, statement.sql.c_str(), static_cast<int>(parameters.values.size()),
+                                     /*paramTypes=*/nullptr, parameters.values.data(), parameters.lengths.data(),
+                                     parameters.formats.data(), /*resultFormat=*/0));
+}
+
+bool PqConnection::SendCopy(const Statement& statement, std::string_view rows) {
+  copy_rows_ = rows;
+  return AfterSend(PQsendQuery(connection_, statement.sql.c_str()));
+}
+
+bool PqConnection::AfterSend(int sent) {
+  error_ = {};
+  rows_ = 0;
+  stage_ = Stage::kBusy;
+  if (sent == 1 && Flush()) [[likely]] return true;
+  Break(kConnectionBroken);
+  return false;
+}
+
+bool PqConnection::Flush() {
+  const int left = PQflush(connection_);
+  if (left < 0) return false;
+  const uint32_t wanted = left == 0 ? EPOLLIN : EPOLLIN | EPOLLOUT;
+  if (wanted != watched_events_) [[unlikely]] Watch(wanted);
+  return true;
+}
+
+PqConnection::Progress PqConnection::ReadAnswer() {
+  if (watched_events_ & EPOLLOUT) [[unlikely]] {
+    if (!Flush()) return Break(kConnectionBroken);
+  }
+  bool complete;
+  if (!TakeResults(complete)) [[unlikely]] return Break(kConnectionBroken);
+  if (!complete) return Progress::kPending;
+  stage_ = Stage::kIdle;
+  return Progress::kDone;
+}
+
+bool PqConnection::TakeResults(bool& complete) {
+  complete = false;
+  const bool alive = PQconsumeInput(connection_);
+  while (!PQisBusy(connection_)) {
+    PGresult* result = PQgetResult(connection_);
+    if (result == nullptr) {
+      complete = alive;
+      break;
+    }
+    bool more = true;
+    switch (PQresultStatus(result)) {
+      case PGRES_COMMAND_OK:
+        rows_ = RowsWritten(result);
+        break;
+      case PGRES_COPY_IN:
+        more = PQputCopyData(connection_, copy_rows_.data(), static_cast<int>(copy_rows_.size())) == 1 &&
+               PQputCopyEnd(connection_, nullptr) == 1 && Flush();
+        break;
+      case PGRES_TUPLES_OK:
+      case PGRES_EMPTY_QUERY:
+        break;
+      default: {
+        const char* code = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+        const char* reason = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+        // The first error of a command is its reason; what libpq adds when the connection then ends is not.
+        if (error_.empty()) SetError(code ? code : kConnectionBroken, reason ? reason : PQresultErrorMessage(result));
+      }
+    }
+    PQclear(result);
+    if (!more || PQstatus(connection_) == CONNECTION_BAD) return false;
+  }
+  return alive;
+}
+
+PqConnection::Progress PqConnection::Break(std::string_view code) {
+  if (error_.empty()) {
+    SetError(code, FirstLine(connection_ ? PQerrorMessage(connection_) : ""));
+  }
+  Close();
+  return Progress::kBroken;
+}
+
+void PqConnection::SetError(std::string_view code, std::string_view reason) {
+  const size_t length = code.copy(code_, sizeof(code_) - 1);
+  code_[length] = '\0';
+  error_ = code_;
+  reason_ = std::string(reason);
+}
+
+void PqConnection::ExplainOpenFailure() {
+  // "connection to server at … failed: FATAL:  28P01: password authentication failed for user …", then lines of detail;
+  // without a SQLSTATE where no server answered.
+  const std::string_view message = FirstLine(PQerrorMessage(connection_));
+  constexpr std::string_view kMark = "FATAL:  ";
+  const size_t mark = message.find(kMark);
+  if (mark == std::string_view::npos || message.size() < mark + kMark.size() + 7) {
+    SetError(kUnreachable, message);
+    return;
+  }
+  const std::string_view answer = message.substr(mark + kMark.size());
+  SetError(answer.substr(0, 5), answer.substr(7));
+}
+
+}  // namespace trunkload

@@ -1,0 +1,107 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "trunkload/v1/plan.pb.h"
+
+struct pg_conn;
+
+namespace trunkload {
+
+// A statement as it goes to the server: its text, and the name that it is prepared under.
+struct Statement {
+  std::string name;  // empty: it can't be prepared
+  std::string sql;
+};
+
+// Parameters of a prepared statement, as libpq takes them.
+struct Parameters {
+  std::span<const char* const> values;
+  std::span<const int> lengths;
+  std::span<const int> formats;  // 0: text, 1: binary
+};
+
+// One connection to the database, over libpq, without blocking (but for the look-up of a host's name). Its owner watches
+// it in an epoll set and tells it what came; it registers itself there with `this` as the event's pointer.
+//
+// Not thread-safe.
+class PqConnection {
+ public:
+  enum class Progress {
+    kPending,  // nothing new
+    kReady,    // open, every statement prepared: idle
+    kDone,     // the answer to what was sent is complete; error() says whether it failed. Idle again.
+    kBroken,   // could not be opened, or ended; error() and reason() say why. Closed.
+  };
+
+  // `server` and `index`: the owner's own marks.
+  PqConnection(int epoll_fd, uint32_t server, uint32_t index);
+  ~PqConnection();
+  PqConnection(const PqConnection&) = delete;
+  PqConnection& operator=(const PqConnection&) = delete;
+
+  uint32_t server() const { return server_; }
+  uint32_t index() const { return index_; }
+
+  // Opens it and then prepares `statements`, which must outlive it. kPending or kBroken.
+  Progress Open(const v1::Target& target, std::span<const Statement> statements);
+  Progress OnEvents();
+  // It has been opening for too long: closed, as after kBroken.
+  void GiveUpOpening();
+  void Close();
+
+  // Each sends one command on an idle connection. False where that broke it: it is closed then, as after kBroken.
+  bool SendPrepared(const Statement& statement, const Parameters& parameters);
+  // Without preparing it first.
+  bool SendOnce(const Statement& statement, const Parameters& parameters);
+  // A COPY … FROM STDIN of `rows` in text format.
+  bool SendCopy(const Statement& statement, std::string_view rows);
+
+  bool closed() const { return stage_ == Stage::kClosed; }
+  // Waits for an answer.
+  bool busy() const { return stage_ == Stage::kBusy; }
+
+  // Of the last kDone or kBroken: the SQLSTATE, empty where it succeeded. 08006 where the connection ended without a
+  // reason, 08001 where the server could not be reached.
+  std::string_view error() const { return error_; }
+  // The error in words, without a password.
+  const std::string& reason() const { return reason_; }
+  // Rows that the server said the last command wrote.
+  uint64_t rows() const { return rows_; }
+
+ private:
+  enum class Stage { kClosed, kOpening, kPreparing, kIdle, kBusy };
+
+  Progress ContinueOpening();
+  Progress ContinuePreparing();
+  Progress PrepareNext();
+  Progress ReadAnswer();
+  // Reads what has come; false where the connection has ended. `complete` says whether an answer is there in full.
+  bool TakeResults(bool& complete);
+  bool AfterSend(int sent);
+  bool Flush();
+  Progress Break(std::string_view code);
+  void SetError(std::string_view code, std::string_view reason);
+  void ExplainOpenFailure();
+  void Watch(uint32_t events);
+
+  const int epoll_fd_;
+  const uint32_t server_;
+  const uint32_t index_;
+  pg_conn* connection_ = nullptr;
+  Stage stage_ = Stage::kClosed;
+  std::span<const Statement> statements_;
+  size_t prepared_ = 0;
+  std::string copy_rows_;
+  int watched_fd_ = -1;
+  uint32_t watched_events_ = 0;
+  uint64_t rows_ = 0;
+  char code_[6] = "";
+  std::string_view error_;
+  std::string reason_;
+};
+
+}  // namespace trunkload

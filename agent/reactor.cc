@@ -1,0 +1,220 @@
+#include "agent/reactor.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "common/duration.h"
+
+namespace trunkload {
+namespace {
+
+constexpr int kEventsAtOnce = 256;
+
+bool BelongsToPhase(const Timer& timer) {
+  switch (timer.kind) {
+    case TimerKind::kReconnect:
+    case TimerKind::kConnectTimeout:
+    case TimerKind::kAcquireTimeout:
+      return false;
+    default:
+      return true;
+  }
+}
+
+}  // namespace
+
+Reactor::Reactor(const v1::Assignment& assignment, const std::vector<const v1::ApplicationServer*>& servers,
+                 ReactorCallbacks callbacks)
+    : assignment_(assignment),
+      callbacks_(std::move(callbacks)),
+      epoll_fd_(epoll_create1(EPOLL_CLOEXEC)),
+      wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      recorder_(static_cast<size_t>(assignment.scripts_size())) {
+  scripts_.reserve(static_cast<size_t>(assignment.scripts_size()));
+  for (int i = 0; i < assignment.scripts_size(); ++i) {
+    scripts_.emplace_back(assignment.scripts(i), static_cast<size_t>(i));
+    statements_.push_back(scripts_.back().statement());
+  }
+  const ReactorParts parts{assignment_, clock_, epoll_fd_, recorder_, timers_, scripts_, statements_};
+  size_t timers = 16;
+  for (const v1::ApplicationServer* server : servers) {
+    servers_.push_back(std::make_unique<ApplicationServer>(parts, *server, static_cast<uint32_t>(servers_.size())));
+    // Of each connection one for its back-off and one for its opening; of each client its think time; two of its own.
+    uint32_t clients = 0;
+    for (const v1::PhaseShare& share : server->shares()) clients = std::max(clients, share.clients());
+    timers += clients + 2 * servers_.back()->connections() + 2;
+  }
+  timers_.Reserve(timers);
+  // An event without a connection: a command.
+  epoll_event event{.events = EPOLLIN, .data = {.ptr = nullptr}};
+  epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, wake_fd_, &event);
+  thread_ = std::thread([this] { Loop(); });
+}
+
+Reactor::~Reactor() {
+  stop_.store(true, std::memory_order_release);
+  eventfd_write(wake_fd_, 1);
+  thread_.join();
+  servers_.clear();
+  close(wake_fd_);
+  close(epoll_fd_);
+}
+
+void Reactor::StartPhase(uint32_t phase, int64_t start_ns) { Post({Command::kStartPhase, phase, start_ns}); }
+
+void Reactor::StopPhase() { Post({Command::kStopPhase}); }
+
+void Reactor::Post(const Command& command) {
+  {
+    absl::MutexLock lock(&mutex_);
+    commands_.push_back(command);
+  }
+  eventfd_write(wake_fd_, 1);
+}
+
+void Reactor::Loop() {
+  // The kernel may otherwise wake a sleeping thread 50 µs late, to save power.
+  prctl(PR_SET_TIMERSLACK, 1);
+  for (auto& server : servers_) server->Open();
+  TellWhenReady();
+  while (!stop_.load(std::memory_order_acquire)) {
+    FireTimers();
+    Wait();
+    if (phase_state_ == PhaseState::kRunning || phase_state_ == PhaseState::kDraining) EndPhaseIfDrained();
+    if (!told_ready_) TellWhenReady();
+  }
+}
+
+void Reactor::Wait() {
+  timespec timeout{};
+  const timespec* until = nullptr;
+  if (!timers_.empty()) {
+    const int64_t left = std::max<int64_t>(0, timers_.Earliest().at - clock_.MonotonicNanos());
+    timeout = {left / 1'000'000'000, left % 1'000'000'000};
+    until = &timeout;
+  }
+  epoll_event events[kEventsAtOnce];
+  const int count = epoll_pwait2(epoll_fd_, events, kEventsAtOnce, until, nullptr);
+  for (int i = 0; i < count; ++i) {
+    if (events[i].data.ptr == nullptr) {
+      TakeCommands();
+      continue;
+    }
+    const auto* connection = static_cast<const PqConnection*>(events[i].data.ptr);
+    servers_[connection->server()]->OnEvents(connection->index());
+  }
+}
+
+void Reactor::TakeCommands() {
+  eventfd_t ignored;
+  eventfd_read(wake_fd_, &ignored);
+  std::vector<Command> commands;
+  {
+    absl::MutexLock lock(&mutex_);
+    commands.swap(commands_);
+  }
+  for (const Command& command : commands) {
+    if (command.kind == Command::kStartPhase) {
+      phase_state_ = PhaseState::kAhead;
+      phase_ = command.phase;
+      start_ns_ = command.start_ns;
+      timers_.Add({start_ns_, TimerKind::kPhaseStart});
+    } else if (phase_state_ == PhaseState::kAhead) {
+      timers_.RemoveIf([](const Timer& timer) { return timer.kind == TimerKind::kPhaseStart; });
+      BeginPhase(clock_.MonotonicNanos());
+      EndPhase(clock_.MonotonicNanos());
+    } else if (phase_state_ == PhaseState::kRunning) {
+      EndPhase(clock_.MonotonicNanos());
+    }
+  }
+}
+
+void Reactor::FireTimers() {
+  while (!timers_.empty()) {
+    const int64_t now = clock_.MonotonicNanos();
+    if (timers_.Earliest().at > now) return;
+    const Timer timer = timers_.TakeEarliest();
+    switch (timer.kind) {
+      case TimerKind::kSlice: {
+        const int64_t end = recorder_.slice_end();
+        recorder_.RollIfDue(now);
+        timers_.Add({recorder_.slice_end(), TimerKind::kSlice});
+        // A transaction may have ended the slice before its timer did.
+        if (end != recorder_.slice_end() || timer.at < end) callbacks_.slice();
+        break;
+      }
+      case TimerKind::kPhaseStart:
+        BeginPhase(now);
+        break;
+      case TimerKind::kPhaseEnd:
+        EndPhase(now);
+        break;
+      case TimerKind::kDrainEnd:
+        for (auto& server : servers_) server->GiveUp();
+        EndPhaseIfDrained();
+        break;
+      default:
+        servers_[timer.server]->OnTimer(timer, now);
+    }
+  }
+}
+
+void Reactor::BeginPhase(int64_t now) {
+  phase_state_ = PhaseState::kRunning;
+  started_ns_ = now;
+  recorder_.Start(start_ns_);
+  timers_.Add({recorder_.slice_end(), TimerKind::kSlice});
+  const v1::Phase& phase = assignment_.phases(static_cast<int>(phase_));
+  if (phase.has_duration()) {
+    timers_.Add({start_ns_ + absl::ToInt64Nanoseconds(FromProto(phase.duration())), TimerKind::kPhaseEnd});
+  }
+  for (auto& server : servers_) server->StartPhase(phase_, start_ns_);
+}
+
+void Reactor::EndPhase(int64_t now) {
+  if (phase_state_ != PhaseState::kRunning) return;
+  phase_state_ = PhaseState::kDraining;
+  timers_.RemoveIf([](const Timer& timer) { return BelongsToPhase(timer) && timer.kind != TimerKind::kSlice; });
+  for (auto& server : servers_) server->StopStarting();
+  const v1::Phase& phase = assignment_.phases(static_cast<int>(phase_));
+  timers_.Add({now + absl::ToInt64Nanoseconds(FromProto(phase.drain_timeout())), TimerKind::kDrainEnd});
+}
+
+void Reactor::EndPhaseIfDrained() {
+  const auto all = [this](auto predicate) { return std::all_of(servers_.begin(), servers_.end(), predicate); };
+  if (phase_state_ == PhaseState::kRunning) {
+    if (assignment_.phases(static_cast<int>(phase_)).has_duration() ||
+        !all([](const auto& server) { return server->all_started(); })) {
+      return;
+    }
+    EndPhase(clock_.MonotonicNanos());
+  }
+  if (!all([](const auto& server) { return server->drained(); })) return;
+  phase_state_ = PhaseState::kNone;
+  timers_.RemoveIf(BelongsToPhase);
+  recorder_.Finish(clock_.MonotonicNanos());
+  callbacks_.phase_ended(started_ns_);
+}
+
+void Reactor::TellWhenReady() {
+  if (failed_) return;
+  uint32_t connections = 0;
+  for (const auto& server : servers_) {
+    if (!server->failure().empty()) {
+      failed_ = true;
+      callbacks_.failed(server->failure());
+      return;
+    }
+    if (!server->ready()) return;
+    connections += server->connections();
+  }
+  told_ready_ = true;
+  callbacks_.ready(connections);
+}
+
+}  // namespace trunkload

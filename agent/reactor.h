@@ -1,0 +1,88 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/synchronization/mutex.h"
+#include "agent/application_server.h"
+#include "agent/recorder.h"
+#include "agent/timer_queue.h"
+#include "common/clock.h"
+#include "trunkload/v1/fleet.pb.h"
+
+namespace trunkload {
+
+// What a reactor tells its agent, from its own thread: must not block.
+struct ReactorCallbacks {
+  absl::AnyInvocable<void(uint32_t connections)> ready;
+  absl::AnyInvocable<void(std::string reason)> failed;
+  // A slice can be collected.
+  absl::AnyInvocable<void()> slice;
+  // The phase is over, its last slice can be collected.
+  absl::AnyInvocable<void(int64_t started_ns)> phase_ended;
+};
+
+// One thread with one epoll set: application servers, their connections, timers, random numbers and recorder are its own.
+// It shares a few commands and the recorder's collected slices with the agent, nothing else. The public functions may be
+// called from any one thread.
+class Reactor {
+ public:
+  // Emulates `servers` of the assignment, which must outlive it. Its thread starts at once.
+  Reactor(const v1::Assignment& assignment, const std::vector<const v1::ApplicationServer*>& servers,
+          ReactorCallbacks callbacks);
+  // Drops what is under way and ends the thread.
+  ~Reactor();
+
+  void StartPhase(uint32_t phase, int64_t start_ns);
+  void StopPhase();
+  Recorder& recorder() { return recorder_; }
+
+ private:
+  struct Command {
+    enum Kind { kStartPhase, kStopPhase } kind;
+    uint32_t phase = 0;
+    int64_t start_ns = 0;
+  };
+
+  void Post(const Command& command);
+  void Loop();
+  void Wait();
+  void TakeCommands();
+  void FireTimers();
+  void BeginPhase(int64_t now);
+  void EndPhase(int64_t now);
+  void EndPhaseIfDrained();
+  void TellWhenReady();
+
+  const v1::Assignment& assignment_;
+  ReactorCallbacks callbacks_;
+  const SystemClock clock_;
+  const int epoll_fd_;
+  const int wake_fd_;
+  Recorder recorder_;
+  TimerQueue timers_;
+  std::vector<InsertScript> scripts_;
+  std::vector<Statement> statements_;
+  std::vector<std::unique_ptr<ApplicationServer>> servers_;
+
+  bool told_ready_ = false;
+  bool failed_ = false;
+  enum class PhaseState { kNone, kAhead, kRunning, kDraining } phase_state_ = PhaseState::kNone;
+  uint32_t phase_ = 0;
+  int64_t start_ns_ = 0;
+  int64_t started_ns_ = 0;
+
+  absl::Mutex mutex_;
+  std::vector<Command> commands_ ABSL_GUARDED_BY(mutex_);
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+}  // namespace trunkload

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "agent/event_loop.h"
+#include "agent/load.h"
+#include "agent/reactor.h"
+#include "agent/slice.h"
+
+namespace trunkload {
+
+// The load of this agent: its application servers spread over reactors, and their slices added up to intervals. Belongs to
+// the thread of the event loop.
+class ReactorLoad final : public Load {
+ public:
+  ReactorLoad(EventLoop& loop, LoadEvents& events);
+  ~ReactorLoad() override;
+
+  void Open(const v1::Assignment& assignment) override;
+  void StartPhase(uint32_t phase, int64_t start_ns) override;
+  void StopPhase() override;
+  void Close() override;
+
+ private:
+  struct Member {
+    std::unique_ptr<Reactor> reactor;
+    int64_t covered = -1;  // the last second of the phase that was collected from it
+  };
+
+  // Runs on the loop what a reactor tells from its thread, unless this load has been closed by then.
+  template <typename Function>
+  void OnLoop(Function function);
+  void CollectSlices();
+  bool CollectOne();
+  void SendInterval();
+
+  EventLoop& loop_;
+  LoadEvents& events_;
+  v1::Assignment assignment_;
+  std::vector<Member> members_;
+  // Gone once closed: events still in the loop look at it first.
+  std::shared_ptr<bool> open_;
+
+  bool failed_ = false;
+  uint32_t ready_ = 0;
+  uint32_t connections_ = 0;
+  uint32_t phase_ = 0;
+  uint32_t ended_ = 0;
+  int64_t started_ns_ = 0;
+  int64_t cpu_at_start_ns_ = 0;
+  uint64_t intervals_ = 0;
+  std::unique_ptr<Slice> pending_;
+  int64_t pending_through_ = -1;
+};
+
+}  // namespace trunkload

@@ -1,0 +1,102 @@
+#include "agent/recorder.h"
+
+#include <algorithm>
+#include <ctime>
+#include <utility>
+
+namespace trunkload {
+namespace {
+
+int64_t ThreadCpuNanos() {
+  timespec used;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return used.tv_sec * int64_t{1'000'000'000} + used.tv_nsec;
+}
+
+}  // namespace
+
+Recorder::Recorder(size_t scripts) : current_(std::make_unique<Slice>(scripts)) {
+  absl::MutexLock lock(&mutex_);
+  for (int i = 1; i < kSlices; ++i) spare_.push_back(std::make_unique<Slice>(scripts));
+}
+
+void Recorder::Start(int64_t start_ns) {
+  current_->Clear();
+  current_->first_second = 0;
+  start_ = slice_began_ = start_ns;
+  slice_end_ = start_ns + kSliceNanos;
+  last_completion_ = 0;
+  cpu_at_slice_began_ = ThreadCpuNanos();
+}
+
+void Recorder::RecordFailure(uint32_t script, int64_t intended_start, int64_t ended, std::string_view code) {
+  RollIfDue(ended);
+  ScriptSlice& slice = current_->scripts[script];
+  slice.errors.Add(code);
+  slice.failed.Record(ended - intended_start);
+  last_completion_ = ended;
+}
+
+void Recorder::Complete(int64_t now) {
+  const int64_t cpu = ThreadCpuNanos();
+  current_->reactor_cpu_ns = cpu - cpu_at_slice_began_;
+  if (now > slice_began_) {
+    current_->busiest_reactor =
+        std::min(1.0, static_cast<double>(current_->reactor_cpu_ns) / static_cast<double>(now - slice_began_));
+  }
+  cpu_at_slice_began_ = cpu;
+  slice_began_ = now;
+  // The second before the one that `now` falls in, but never one before the slice's own.
+  const auto second = static_cast<uint32_t>(std::max<int64_t>(0, slice_end_ - start_) / kSliceNanos - 1);
+  current_->last_second = std::max(current_->first_second, second);
+  current_->last_completion_ns = last_completion_ == 0 ? 0 : last_completion_ - start_;
+}
+
+void Recorder::Roll(int64_t now) {
+  // A reactor that was kept from running for seconds goes on in the second that it wakes up in.
+  const int64_t passed = (now - slice_end_) / kSliceNanos;
+  std::unique_ptr<Slice> next;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!spare_.empty()) {
+      next = std::move(spare_.back());
+      spare_.pop_back();
+    }
+  }
+  if (next != nullptr) {
+    Complete(now);
+    const uint32_t after = current_->last_second + 1;
+    {
+      absl::MutexLock lock(&mutex_);
+      complete_.push_back(std::move(current_));
+    }
+    current_ = std::move(next);
+    current_->first_second = after + static_cast<uint32_t>(passed);
+  }
+  slice_end_ += (passed + 1) * kSliceNanos;
+}
+
+void Recorder::Finish(int64_t now) {
+  Complete(now);
+  slice_end_ = INT64_MAX;
+  auto next = std::make_unique<Slice>(current_->scripts.size());
+  absl::MutexLock lock(&mutex_);
+  complete_.push_back(std::move(current_));
+  current_ = std::move(next);
+}
+
+std::unique_ptr<Slice> Recorder::Collect() {
+  absl::MutexLock lock(&mutex_);
+  if (complete_.empty()) return nullptr;
+  std::unique_ptr<Slice> slice = std::move(complete_.front());
+  complete_.pop_front();
+  return slice;
+}
+
+void Recorder::Recycle(std::unique_ptr<Slice> slice) {
+  slice->Clear();
+  absl::MutexLock lock(&mutex_);
+  if (spare_.size() < kSlices - 1) spare_.push_back(std::move(slice));
+}
+
+}  // namespace trunkload

@@ -1,0 +1,99 @@
+#include "agent/run.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace trunkload {
+
+Run::Run(const Clock& clock, Send send, MakeLoad make_load)
+    : clock_(clock), send_(std::move(send)), make_load_(std::move(make_load)) {}
+
+Run::~Run() = default;
+
+absl::Status Run::OnMessage(const v1::ControllerMessage& message, int64_t received_ns) {
+  switch (message.kind_case()) {
+    case v1::ControllerMessage::kClockProbe: {
+      v1::AgentMessage reply;
+      reply.mutable_clock_reply()->set_number(message.clock_probe().number());
+      reply.mutable_clock_reply()->set_received_ns(received_ns);
+      reply.mutable_clock_reply()->set_sent_ns(clock_.MonotonicNanos());
+      send_(std::move(reply));
+      return absl::OkStatus();
+    }
+    case v1::ControllerMessage::kAssignment:
+      return OnAssignment(message.assignment());
+    case v1::ControllerMessage::kStartPhase:
+      return OnStartPhase(message.start_phase());
+    case v1::ControllerMessage::kStopPhase:
+      // A phase that ended by itself may have crossed this on the way.
+      if (load_ && phase_under_way_ && static_cast<int>(message.stop_phase().phase()) == next_phase_ - 1) {
+        load_->StopPhase();
+      }
+      return absl::OkStatus();
+    case v1::ControllerMessage::kEndRun:
+      OnControllerLost();
+      return absl::OkStatus();
+    case v1::ControllerMessage::KIND_NOT_SET:
+      break;
+  }
+  return absl::InvalidArgumentError("the controller sent a message of an unknown kind: update the agent");
+}
+
+absl::Status Run::OnAssignment(const v1::Assignment& assignment) {
+  if (load_) return absl::FailedPreconditionError("the controller sent an assignment while a run is under way");
+  run_id_ = assignment.run_id();
+  phases_ = assignment.phases_size();
+  next_phase_ = 0;
+  phase_under_way_ = false;
+  load_ = make_load_(*this);
+  load_->Open(assignment);
+  return absl::OkStatus();
+}
+
+absl::Status Run::OnStartPhase(const v1::StartPhase& start) {
+  // A run that failed here a moment ago: the controller doesn't know yet.
+  if (!load_) return absl::OkStatus();
+  if (phase_under_way_ || static_cast<int>(start.phase()) != next_phase_ || next_phase_ >= phases_) {
+    return absl::FailedPreconditionError(absl::StrCat("the controller started phase ", start.phase(), " of ", phases_,
+                                                      " out of order"));
+  }
+  ++next_phase_;
+  phase_under_way_ = true;
+  load_->StartPhase(start.phase(), start.start_ns());
+  return absl::OkStatus();
+}
+
+void Run::OnControllerLost() {
+  if (load_) load_->Close();
+  load_.reset();
+}
+
+void Run::OnLoadReady(uint32_t connections) {
+  v1::AgentMessage message;
+  message.mutable_ready()->set_run_id(run_id_);
+  message.mutable_ready()->set_connections(connections);
+  send_(std::move(message));
+}
+
+void Run::OnLoadFailed(const std::string& reason) {
+  v1::AgentMessage message;
+  message.mutable_failed()->set_run_id(run_id_);
+  message.mutable_failed()->set_reason(reason);
+  send_(std::move(message));
+}
+
+void Run::OnInterval(v1::Interval interval) {
+  v1::AgentMessage message;
+  *message.mutable_interval() = std::move(interval);
+  send_(std::move(message));
+}
+
+void Run::OnPhaseEnded(const v1::PhaseEnded& ended) {
+  phase_under_way_ = false;
+  v1::AgentMessage message;
+  *message.mutable_phase_ended() = ended;
+  send_(std::move(message));
+}
+
+}  // namespace trunkload

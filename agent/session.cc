@@ -1,0 +1,122 @@
+#include "agent/session.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <deque>
+#include <optional>
+#include <utility>
+
+#include "agent/reactor_load.h"
+#include "agent/run.h"
+#include "common/grpc_status.h"
+#include "trunkload/v1/fleet.grpc.pb.h"
+
+namespace trunkload {
+namespace {
+
+// As the controller's own limit: an assignment of many application servers is the largest message.
+constexpr int kMaxMessageBytes = 64 << 20;
+// Messages that wait for the controller to take them. An interval a second: a controller that has taken none for so long
+// is not coming back.
+constexpr size_t kMostUnsent = 1'000;
+constexpr int kKeepaliveMs = 10'000;
+
+// gRPC's side of the stream. Its callbacks stamp the time and post to the loop; everything else runs on the loop's thread.
+class Stream : public grpc::ClientBidiReactor<v1::AgentMessage, v1::ControllerMessage> {
+ public:
+  Stream(v1::FleetService::Stub& stub, EventLoop& loop)
+      : loop_(loop), run_(
+                         clock_, [this](v1::AgentMessage message) { Send(std::move(message)); },
+                         [this](LoadEvents& events) { return std::make_unique<ReactorLoad>(loop_, events); }) {
+    stub.async()->Join(&context_, this);
+  }
+
+  void Start(const v1::Hello& hello) {
+    v1::AgentMessage message;
+    *message.mutable_hello() = hello;
+    Send(std::move(message));
+    StartRead(&incoming_);
+    StartCall();
+  }
+
+  void Cancel() {
+    run_.OnControllerLost();
+    context_.TryCancel();
+  }
+
+  const std::optional<absl::Status>& end() const { return end_; }
+
+ private:
+  void Send(v1::AgentMessage message) {
+    if (unsent_.size() >= kMostUnsent) {
+      Leave(absl::ResourceExhaustedError("the controller does not take what this agent measures"));
+      return;
+    }
+    unsent_.push_back(std::move(message));
+    if (unsent_.size() == 1) StartWrite(&unsent_.front());
+  }
+
+  void OnWriteDone(bool ok) override {
+    // Where writing failed the stream is about to end.
+    if (!ok) return;
+    loop_.Post([this] {
+      unsent_.pop_front();
+      if (!unsent_.empty()) StartWrite(&unsent_.front());
+    });
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) return;
+    loop_.Post([this, received = clock_.MonotonicNanos()] {
+      if (absl::Status status = run_.OnMessage(incoming_, received); !status.ok()) {
+        Leave(status);
+        return;
+      }
+      StartRead(&incoming_);
+    });
+  }
+
+  void OnDone(const grpc::Status& status) override {
+    loop_.Post([this, status = FromGrpcStatus(status)] {
+      run_.OnControllerLost();
+      end_ = left_.ok() ? status : left_;
+    });
+  }
+
+  void Leave(const absl::Status& why) {
+    left_ = why;
+    Cancel();
+  }
+
+  EventLoop& loop_;
+  const SystemClock clock_;
+  grpc::ClientContext context_;
+  v1::ControllerMessage incoming_;
+  std::deque<v1::AgentMessage> unsent_;  // the first is being written
+  Run run_;
+  absl::Status left_;
+  std::optional<absl::Status> end_;
+};
+
+}  // namespace
+
+absl::Status RunSession(const std::string& controller, const v1::Hello& hello, EventLoop& loop, const bool& stop) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveMs);
+  // Proxies of the environment are for the web, not for a controller.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  const auto stub =
+      v1::FleetService::NewStub(grpc::CreateCustomChannel(controller, grpc::InsecureChannelCredentials(), arguments));
+  Stream stream(*stub, loop);
+  stream.Start(hello);
+  bool cancelled = false;
+  while (!stream.end()) {
+    loop.RunOne();
+    if (stop && !std::exchange(cancelled, true)) stream.Cancel();
+  }
+  return stop ? absl::OkStatus() : *stream.end();
+}
+
+}  // namespace trunkload

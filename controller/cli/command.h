@@ -1,0 +1,17 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace trunkload {
+
+// Each adds one command to the command line. When the user names that command it is run while the line is
+// parsed, and leaves its exit status.
+void AddRunCommand(CLI::App& app, int& exit_status);
+void AddServeCommand(CLI::App& app, int& exit_status);
+void AddCheckCommand(CLI::App& app, int& exit_status);
+void AddStackCommand(CLI::App& app, int& exit_status);
+
+// The address that controllers listen on unless told otherwise.
+inline constexpr char kDefaultListen[] = "127.0.0.1:7400";
+
+}  // namespace trunkload

@@ -1,0 +1,22 @@
+#include "controller/cli/exit_status.h"
+
+#include <algorithm>
+#include <iostream>
+
+namespace trunkload {
+
+ExitStatus ReportError(const absl::Status& status) {
+  std::cerr << "trunkload: " << status.message() << std::endl;
+  if (absl::IsCancelled(status)) return kExitCancelled;
+  return absl::IsInvalidArgument(status) ? kExitUsage : kExitCouldNotRun;
+}
+
+ExitStatus ExitStatusOf(const v1::RunResult& result) {
+  if (result.run().cancelled()) return kExitCancelled;
+  if (!result.verdict().valid()) return kExitNotValid;
+  const bool met = std::all_of(result.objectives().begin(), result.objectives().end(),
+                               [](const v1::ObjectiveResult& objective) { return objective.met(); });
+  return met ? kExitOk : kExitObjectiveMissed;
+}
+
+}  // namespace trunkload

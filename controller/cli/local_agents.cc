@@ -1,0 +1,197 @@
+#include "controller/cli/local_agents.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+// glibc 2.36 forgot to declare these as C's.
+extern "C" {
+#include <sys/pidfd.h>
+}
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+
+namespace trunkload {
+namespace {
+
+constexpr absl::Duration kGoodbye = absl::Seconds(5);
+constexpr size_t kLastWordsBytes = 1000;
+
+absl::StatusOr<std::string> AgentProgram() {
+  std::error_code error;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
+  const std::filesystem::path agent = self.parent_path() / "trunkload-agent";
+  if (error || access(agent.c_str(), X_OK) != 0) {
+    return absl::NotFoundError(
+        absl::StrCat("no program ", agent.string(),
+                     ": --local needs trunkload-agent beside trunkload; build or copy it there"));
+  }
+  return agent.string();
+}
+
+std::string HowItEnded(const siginfo_t& info) {
+  return info.si_code == CLD_EXITED ? absl::StrCat("ended with status ", info.si_status)
+                                    : absl::StrCat("was killed by signal ", info.si_status);
+}
+
+std::string LastLine(const std::string& words) {
+  std::string last;
+  for (absl::string_view line : absl::StrSplit(words, '\n', absl::SkipWhitespace())) last = std::string(line);
+  return last;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<LocalAgents>> LocalAgents::Start(uint32_t count, const std::string& controller,
+                                                                OnDeath on_death) {
+  absl::StatusOr<std::string> program = AgentProgram();
+  if (!program.ok()) return program.status();
+  std::unique_ptr<LocalAgents> agents(new LocalAgents(std::move(on_death)));
+  for (uint32_t i = 1; i <= count; ++i) {
+    if (absl::Status status = agents->Spawn(*program, absl::StrCat("local-", i), controller); !status.ok())
+      return status;
+  }
+  agents->watcher_ = std::thread([agents = agents.get()] { agents->Watch(); });
+  return agents;
+}
+
+absl::Status LocalAgents::Spawn(const std::string& program, const std::string& name,
+                                const std::string& controller) {
+  int output[2];
+  if (pipe2(output, O_CLOEXEC | O_NONBLOCK) != 0) {
+    return absl::ResourceExhaustedError(absl::StrCat("cannot start an agent: ", std::strerror(errno)));
+  }
+  posix_spawn_file_actions_t files;
+  posix_spawn_file_actions_init(&files);
+  posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&files, output[1], STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&files, output[1], STDERR_FILENO);
+  posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
+  // The signals that are blocked or ignored here are neither there.
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes,
+                           POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  sigset_t none;
+  sigemptyset(&none);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  sigset_t defaults;
+  sigfillset(&defaults);
+  posix_spawnattr_setsigdefault(&attributes, &defaults);
+  const absl::Cleanup cleanup = [&] {
+    posix_spawn_file_actions_destroy(&files);
+    posix_spawnattr_destroy(&attributes);
+    close(output[1]);
+  };
+
+  std::vector<std::string> arguments = {program, "--controller", controller, "--name", name, "--once"};
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  Agent agent;
+  if (const int error = posix_spawn(&agent.pid, program.c_str(), &files, &attributes, argv.data(), environ);
+      error != 0) {
+    close(output[0]);
+    return absl::UnavailableError(absl::StrCat("cannot start ", program, ": ", std::strerror(error)));
+  }
+  agent.name = name;
+  agent.pid_fd = pidfd_open(agent.pid, 0);
+  agent.output_fd = output[0];
+  absl::MutexLock lock(&mutex_);
+  agents_.push_back(std::move(agent));
+  return absl::OkStatus();
+}
+
+LocalAgents::~LocalAgents() {
+  ExpectEnd();
+  if (!watcher_.joinable()) {
+    Signal(SIGKILL);
+    watcher_ = std::thread([this] { Watch(); });
+  }
+  for (const int signal : {SIGTERM, SIGKILL}) {
+    bool all_ended;
+    {
+      absl::MutexLock lock(&mutex_);
+      all_ended = mutex_.AwaitWithTimeout(absl::Condition(this, &LocalAgents::AllEnded), kGoodbye);
+    }
+    if (!all_ended) Signal(signal);
+  }
+  watcher_.join();
+}
+
+void LocalAgents::ExpectEnd() {
+  absl::MutexLock lock(&mutex_);
+  end_expected_ = true;
+}
+
+void LocalAgents::Signal(int signal) {
+  absl::MutexLock lock(&mutex_);
+  for (const Agent& agent : agents_) {
+    if (!agent.ended) kill(agent.pid, signal);
+  }
+}
+
+bool LocalAgents::AllEnded() const {
+  return std::all_of(agents_.begin(), agents_.end(), [](const Agent& agent) { return agent.ended; });
+}
+
+void LocalAgents::Watch() {
+  while (true) {
+    std::vector<pollfd> waiting;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (AllEnded()) return;
+      for (const Agent& agent : agents_) {
+        waiting.push_back({agent.ended ? -1 : agent.pid_fd, POLLIN, 0});
+        waiting.push_back({agent.ended ? -1 : agent.output_fd, POLLIN, 0});
+      }
+    }
+    poll(waiting.data(), waiting.size(), -1);
+    absl::MutexLock lock(&mutex_);
+    for (size_t i = 0; i < agents_.size(); ++i) {
+      Agent& agent = agents_[i];
+      if (agent.ended) continue;
+      if (waiting[2 * i + 1].revents != 0) ReadLastWords(agent);
+      if (waiting[2 * i].revents != 0) Reap(agent);
+    }
+  }
+}
+
+void LocalAgents::ReadLastWords(Agent& agent) {
+  char text[4096];
+  ssize_t count;
+  while ((count = read(agent.output_fd, text, sizeof(text))) > 0) {
+    agent.last_words.append(text, count);
+    if (agent.last_words.size() > kLastWordsBytes) {
+      agent.last_words.erase(0, agent.last_words.size() - kLastWordsBytes);
+    }
+  }
+  // Closed while the process is still there: its end is all there is to wait for.
+  if (count == 0) close(std::exchange(agent.output_fd, -1));
+}
+
+void LocalAgents::Reap(Agent& agent) {
+  siginfo_t info{};
+  if (waitid(P_PID, agent.pid, &info, WEXITED) != 0) return;
+  agent.ended = true;
+  if (agent.output_fd >= 0) ReadLastWords(agent);
+  if (agent.output_fd >= 0) close(agent.output_fd);
+  close(agent.pid_fd);
+  if (end_expected_) return;
+  const std::string last = LastLine(agent.last_words);
+  on_death_(absl::StrCat("agent ", agent.name, " ", HowItEnded(info),
+                         last.empty() ? "" : absl::StrCat(": ", last)));
+}
+
+}  // namespace trunkload

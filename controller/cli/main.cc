@@ -1,0 +1,57 @@
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+
+#include "controller/cli/command.h"
+#include "controller/cli/exit_status.h"
+#include "controller/cli/stop_signals.h"
+
+namespace trunkload {
+namespace {
+
+constexpr char kExitStatuses[] =
+    "Exit status: 0 valid and objectives met; 1 could not run; 2 wrong usage or a plan with mistakes; 3 an "
+    "objective was\n"
+    "missed; 4 the run is not valid; 130 cancelled.\n";
+
+int Main(int argc, char** argv) {
+  // Before there is any other thread.
+  StopSignals::Block();
+  std::signal(SIGPIPE, SIG_IGN);
+  // gRPC's own log repeats, less clearly, what our messages say.
+  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
+
+  int exit_status = kExitOk;
+  CLI::App app("Load-tests PostgreSQL and Citus the way a fleet of application servers would.", "trunkload");
+  app.set_version_flag("--version", "trunkload " TRUNKLOAD_VERSION);
+  app.require_subcommand(1);
+  app.footer(std::string("Example:\n  trunkload run plans/insert-throughput.yaml --local 3\n\n") +
+             kExitStatuses);
+  AddRunCommand(app, exit_status);
+  AddServeCommand(app, exit_status);
+  AddCheckCommand(app, exit_status);
+  AddStackCommand(app, exit_status);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& asked) {
+    return app.exit(asked);  // --help and --version
+  } catch (const CLI::ParseError& error) {
+    std::string command = "trunkload";
+    for (const CLI::App* used : app.get_subcommands()) {
+      command += " " + used->get_name();
+      for (const CLI::App* nested : used->get_subcommands()) command += " " + nested->get_name();
+    }
+    std::cerr << "trunkload: " << error.what() << "; see `" << command << " --help`" << std::endl;
+    return kExitUsage;
+  }
+  return exit_status;
+}
+
+}  // namespace
+}  // namespace trunkload
+
+int main(int argc, char** argv) {
+  return trunkload::Main(argc, argv);
+}

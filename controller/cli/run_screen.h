@@ -1,0 +1,35 @@
+#pragma once
+
+#include <string>
+
+#include "trunkload/v1/control.pb.h"
+#include "trunkload/v1/result.pb.h"
+
+namespace trunkload {
+
+// What `trunkload run` shows. While the run goes on, on standard error: one line that changes where that is a
+// terminal, else a line for each stage. At the end, the report on standard output. Not thread-safe.
+class RunScreen {
+ public:
+  struct Options {
+    bool quiet = false;             // only errors
+    bool report_on_stderr = false;  // standard output is taken by JSON
+  };
+
+  explicit RunScreen(const Options& options);
+
+  void ShowProgress(const v1::Progress& progress);
+  // A line that stays.
+  void ShowNote(const std::string& text);
+  // Removes the changing line: before anything else is printed.
+  void ClearLine();
+  void ShowResult(const v1::RunResult& result);
+
+ private:
+  const Options options_;
+  const bool live_;
+  bool line_shown_ = false;
+  std::string last_stage_;
+};
+
+}  // namespace trunkload

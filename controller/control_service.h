@@ -1,0 +1,23 @@
+#pragma once
+
+#include "controller/controller_thread.h"
+#include "trunkload/v1/control.grpc.pb.h"
+
+namespace trunkload {
+
+// Command lines on other machines come in here, with plans to run. Thread-safe.
+class ControlService final : public v1::ControlService::CallbackService {
+ public:
+  // The controller must outlive every call.
+  explicit ControlService(ControllerThread& controller) : controller_(controller) {}
+
+  grpc::ServerWriteReactor<v1::RunUpdate>* Run(grpc::CallbackServerContext* context,
+                                               const v1::RunRequest* request) override;
+  grpc::ServerUnaryReactor* Cancel(grpc::CallbackServerContext* context, const v1::CancelRequest* request,
+                                   v1::CancelReply* reply) override;
+
+ private:
+  ControllerThread& controller_;
+};
+
+}  // namespace trunkload

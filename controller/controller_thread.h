@@ -1,0 +1,89 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "common/clock.h"
+#include "controller/agent_stream.h"
+#include "controller/controller.h"
+#include "controller/run_follower.h"
+#include "controller/target_preparation.h"
+
+namespace trunkload {
+
+// The one thread of a process that drives its Controller. Every public call is thread-safe and only puts an
+// event into a queue, in order, unless it says otherwise.
+//
+// The queue needs no limit of its own: an agent's stream reads only so many messages ahead of OnMessageTaken,
+// so that a controller that falls behind makes its agents wait; other events are a few for each stream and
+// run.
+class ControllerThread : private ControllerOutside {
+ public:
+  // The clock must outlive this.
+  explicit ControllerThread(const Clock& clock);
+  // Every stream must have ended and every call be over: shut the server down first.
+  ~ControllerThread() override;
+
+  AgentId AddAgent(std::shared_ptr<AgentStream> stream);
+  // `received_ns`: the clock, read as soon as the message was there.
+  void OnAgentMessage(AgentId agent, v1::AgentMessage message, int64_t received_ns);
+  void OnAgentLeft(AgentId agent);
+
+  // The follower hears of everything, also that the run was refused.
+  void StartRun(v1::Plan plan, Controller::RunOptions options, std::shared_ptr<RunFollower> follower);
+  // Ends the follower's run in order, if it is under way.
+  void CancelRun(const RunFollower* follower);
+  // NOT_FOUND where no such run is under way. `done` is called on this thread.
+  void CancelRun(std::string run_id, absl::AnyInvocable<void(const absl::Status&)> done);
+
+  // Refuses further runs and agents, ends a run that is under way in order, then closes all streams. Blocks
+  // until then.
+  void Stop();
+
+ private:
+  using Event = absl::AnyInvocable<void()>;
+
+  void Post(Event event) ABSL_LOCKS_EXCLUDED(mutex_);
+  std::deque<Event> WaitForEvents() ABSL_LOCKS_EXCLUDED(mutex_);
+  void Drive();
+  void TickIfDue();
+  void CloseStreamsWhenIdle();
+
+  void Send(AgentId to, const v1::ControllerMessage& message) override;
+  void Disconnect(AgentId agent, const absl::Status& why) override;
+  void PrepareTarget(const v1::Plan& plan) override;
+  void CancelPrepareTarget() override;
+  void OnProgress(const v1::Progress& progress) override;
+  void OnRunEnded(absl::StatusOr<v1::RunResult> result) override;
+
+  const Clock& clock_;
+  const int wake_fd_;
+
+  absl::Mutex mutex_;
+  std::deque<Event> events_ ABSL_GUARDED_BY(mutex_);
+  AgentId last_agent_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+
+  // From here on: of the thread alone.
+  bool stopping_ = false;
+  bool quit_ = false;
+  std::map<AgentId, std::shared_ptr<AgentStream>> streams_;
+  std::shared_ptr<RunFollower> follower_;
+  std::string run_id_;
+  // Those given up too, until they have ended; 0 is none.
+  std::map<uint64_t, std::unique_ptr<TargetPreparation>> preparations_;
+  uint64_t current_preparation_ = 0;
+  uint64_t last_preparation_ = 0;
+  Controller controller_;
+  std::thread thread_;
+};
+
+}  // namespace trunkload

@@ -1,0 +1,167 @@
+#include "controller/merger.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "controller/interval_check.h"
+#include "controller/phase_times.h"
+
+namespace trunkload {
+namespace {
+
+// An agent's clock and the way of its messages differ from the controller's by less.
+constexpr double kClockToleranceSeconds = 2;
+// A stream keeps its order, so that intervals are missing only where an agent is at fault.
+constexpr size_t kMostAhead = 1000;
+// A server has some hundred SQLSTATEs.
+constexpr size_t kMostErrorCodes = 1000;
+constexpr char kOtherErrors[] = "other";
+
+template <typename Errors>
+uint64_t AddErrors(const Errors& from, std::map<std::string, uint64_t>& into) {
+  uint64_t sum = 0;
+  for (const auto& [code, count] : from) {
+    into[into.size() < kMostErrorCodes || into.contains(code) ? code : kOtherErrors] += count;
+    sum += count;
+  }
+  return sum;
+}
+
+}  // namespace
+
+Merger::Merger(const v1::Plan& plan, uint32_t phase, const std::vector<AgentId>& agents)
+    : phase_(phase),
+      planned_seconds_(absl::ToDoubleSeconds(PlannedDuration(plan.phases(static_cast<int>(phase))))),
+      scripts_(plan.scripts_size()) {
+  for (AgentId agent : agents) agents_.try_emplace(agent);
+}
+
+absl::Status Merger::Merge(AgentId agent, const v1::Interval& interval, double elapsed_seconds) {
+  const auto found = agents_.find(agent);
+  if (found == agents_.end())
+    return absl::InvalidArgumentError("an Interval from an agent outside the phase");
+  Agent& part = found->second;
+  if (interval.phase() == phase_ &&
+      (interval.number() < part.next || part.ahead.contains(interval.number()))) {
+    return absl::OkStatus();
+  }
+  absl::Status status = CheckTurn(part, interval, elapsed_seconds);
+  if (status.ok()) status = CheckInterval(interval, static_cast<int>(scripts_.size()));
+  if (!status.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("its Interval ", interval.number(), " of phase ",
+                                                   interval.phase(), " is malformed: ", status.message()));
+  }
+  MergeScripts(interval);
+  MergeAgent(part, interval);
+  series_.Add(interval);
+  CompleteSeries();
+  return absl::OkStatus();
+}
+
+absl::Status Merger::CheckTurn(const Agent& agent, const v1::Interval& interval,
+                               double elapsed_seconds) const {
+  if (interval.phase() != phase_)
+    return absl::InvalidArgumentError(absl::StrCat("phase ", phase_, " is under way"));
+  if (agent.ended) return absl::InvalidArgumentError("it came after PhaseEnded");
+  if (interval.number() > agent.next + kMostAhead || agent.ahead.size() >= kMostAhead) {
+    return absl::InvalidArgumentError(absl::StrCat("more than ", kMostAhead, " before it are missing"));
+  }
+  if (interval.number() == agent.next && agent.ahead.empty() &&
+      interval.first_second() < agent.newest_second) {
+    return absl::InvalidArgumentError("its seconds came before");
+  }
+  if (interval.last_second() > std::max(elapsed_seconds, 0.0) + kClockToleranceSeconds) {
+    return absl::InvalidArgumentError(absl::StrCat("second ", interval.last_second(), " is yet to come"));
+  }
+  return absl::OkStatus();
+}
+
+void Merger::MergeScripts(const v1::Interval& interval) {
+  for (size_t i = 0; i < scripts_.size(); ++i) {
+    const v1::ScriptInterval& from = interval.scripts(static_cast<int>(i));
+    Script& into = scripts_[i];
+    into.offered += from.offered();
+    into.transactions += from.transactions();
+    into.rows += from.rows();
+    into.dropped += from.dropped();
+    dropped_ += from.dropped();
+    errors_ += AddErrors(from.errors(), into.errors);
+    into.response.MergeChecked(from.response());
+    into.service.MergeChecked(from.service());
+    into.pool_wait.MergeChecked(from.pool_wait());
+    into.send_lag.MergeChecked(from.send_lag());
+    into.failed.MergeChecked(from.failed());
+  }
+  connections_lost_ += interval.connections_lost();
+  AddErrors(interval.connect_errors(), connect_errors_);
+  last_completion_ns_ = std::max(last_completion_ns_, interval.last_completion_ns());
+}
+
+void Merger::MergeAgent(Agent& agent, const v1::Interval& interval) {
+  ++agent.received;
+  agent.ahead.insert(interval.number());
+  while (agent.ahead.erase(agent.next) > 0) ++agent.next;
+  agent.newest_second = std::max(agent.newest_second, interval.last_second());
+
+  for (const v1::ScriptInterval& script : interval.scripts()) agent.transactions += script.transactions();
+  scratch_.Clear();
+  scratch_.MergeChecked(interval.schedule_lag());
+  agent.noticed += scratch_.count();
+  agent.noticed_late += scratch_.CountAbove(kNoticedLateNanos);
+  MergeSparse(interval.schedule_lag(), scratch_, agent.schedule_lag);
+
+  const double busiest = std::min(interval.busiest_reactor(), 1.0);
+  agent.busiest_reactor = std::max(agent.busiest_reactor, busiest);
+  if (interval.first_second() < planned_seconds_) {
+    const double seconds = interval.last_second() - interval.first_second() + 1.0;
+    agent.seconds += seconds;
+    agent.busiest_reactor_mean += (busiest - agent.busiest_reactor_mean) * seconds / agent.seconds;
+  }
+}
+
+absl::Status Merger::End(AgentId agent, const v1::PhaseEnded& ended) {
+  const auto found = agents_.find(agent);
+  if (found == agents_.end() || found->second.ended || ended.phase() != phase_) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("it sent PhaseEnded for phase ", ended.phase(), ", which was not under way on it"));
+  }
+  Agent& part = found->second;
+  const uint64_t highest =
+      part.ahead.empty() ? part.next : *std::max_element(part.ahead.begin(), part.ahead.end()) + 1;
+  if (ended.intervals() < highest) {
+    return absl::InvalidArgumentError(absl::StrCat("it counts ", ended.intervals(), " intervals in phase ",
+                                                   ended.phase(), ", but sent ", highest));
+  }
+  constexpr int64_t kHighestStamp = int64_t{1} << 60;
+  if (ended.started_ns() < 0 || ended.started_ns() > kHighestStamp ||
+      ended.cpu_ns() > uint64_t{kHighestStamp}) {
+    return absl::InvalidArgumentError("its PhaseEnded has times that no clock gives");
+  }
+  part.ended = ended;
+  part.missing_intervals = ended.intervals() - part.received;
+  part.left = true;
+  CompleteSeries();
+  return absl::OkStatus();
+}
+
+void Merger::Leave(AgentId agent) {
+  if (const auto found = agents_.find(agent); found != agents_.end()) found->second.left = true;
+  CompleteSeries();
+}
+
+void Merger::CompleteSeries() {
+  uint32_t complete = static_cast<uint32_t>(series_.points().size());
+  for (const auto& [id, agent] : agents_) {
+    if (!agent.left) complete = std::min(complete, agent.received == 0 ? 0 : agent.newest_second + 1);
+  }
+  series_.CompleteBefore(complete);
+}
+
+void MergeSparse(const v1::Histogram& more, Histogram& scratch, v1::Histogram& sum) {
+  scratch.Clear();
+  scratch.MergeChecked(sum);
+  scratch.MergeChecked(more);
+  sum = scratch.ToProto();
+}
+
+}  // namespace trunkload

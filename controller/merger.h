@@ -1,0 +1,110 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "common/histogram.h"
+#include "controller/controller.h"
+#include "controller/series.h"
+#include "trunkload/v1/fleet.pb.h"
+#include "trunkload/v1/plan.pb.h"
+
+namespace trunkload {
+
+// Adds up what the agents measured in one phase, in whatever order it comes, each interval once. What it
+// keeps does not grow with transactions, but for some numbers a second. Not thread-safe.
+class Merger {
+ public:
+  struct Script {
+    uint64_t offered = 0;
+    uint64_t transactions = 0;
+    uint64_t rows = 0;
+    uint64_t dropped = 0;
+    std::map<std::string, uint64_t> errors;
+    Histogram response;
+    Histogram service;
+    Histogram pool_wait;
+    Histogram send_lag;
+    Histogram failed;
+  };
+
+  // One agent's part in the phase.
+  struct Agent {
+    uint64_t transactions = 0;
+    // Arrivals, and how many of them its loop noticed late.
+    uint64_t noticed = 0;
+    uint64_t noticed_late = 0;
+    v1::Histogram schedule_lag;
+    // The highest share of one core that a reactor used: in any slice, and on average over the slices before
+    // the drain.
+    double busiest_reactor = 0;
+    double busiest_reactor_mean = 0;
+    // As it said at the end of the phase; absent where that never came.
+    std::optional<v1::PhaseEnded> ended;
+    // Sent by its own account, but not here. 0 before its end.
+    uint64_t missing_intervals = 0;
+
+   private:
+    friend class Merger;
+    bool left = false;
+    uint64_t received = 0;
+    // All intervals before this one are here, and those.
+    uint64_t next = 0;
+    absl::flat_hash_set<uint64_t> ahead;
+    uint32_t newest_second = 0;
+    double seconds = 0;
+  };
+
+  Merger(const v1::Plan& plan, uint32_t phase, const std::vector<AgentId>& agents);
+
+  // INVALID_ARGUMENT, and no change, where the agent can't have measured that; nothing happens where it was
+  // merged before. `elapsed_seconds`: how far the phase has come, by the controller's clock.
+  absl::Status Merge(AgentId agent, const v1::Interval& interval, double elapsed_seconds);
+  absl::Status End(AgentId agent, const v1::PhaseEnded& ended);
+  // Nothing more is to come from it.
+  void Leave(AgentId agent);
+
+  const std::vector<Script>& scripts() const { return scripts_; }
+  const std::map<AgentId, Agent>& agents() const { return agents_; }
+  const Series& series() const { return series_; }
+  uint64_t connections_lost() const { return connections_lost_; }
+  const std::map<std::string, uint64_t>& connect_errors() const { return connect_errors_; }
+  // From the start of the phase; 0: no transaction ended.
+  uint64_t last_completion_ns() const { return last_completion_ns_; }
+  uint64_t errors() const { return errors_; }
+  uint64_t dropped() const { return dropped_; }
+
+ private:
+  absl::Status CheckTurn(const Agent& agent, const v1::Interval& interval, double elapsed_seconds) const;
+  void MergeScripts(const v1::Interval& interval);
+  void MergeAgent(Agent& agent, const v1::Interval& interval);
+  void CompleteSeries();
+
+  const uint32_t phase_;
+  // Slices that start later are part of the drain.
+  double planned_seconds_;
+  std::vector<Script> scripts_;
+  std::map<AgentId, Agent> agents_;
+  Series series_;
+  std::map<std::string, uint64_t> connect_errors_;
+  uint64_t connections_lost_ = 0;
+  uint64_t last_completion_ns_ = 0;
+  uint64_t errors_ = 0;
+  uint64_t dropped_ = 0;
+  // For what an agent's sparse histograms are worked out with.
+  Histogram scratch_;
+};
+
+// Counts above this are late in Merger::Agent::noticed_late: far beyond what a loop that has time for its
+// work lags.
+constexpr int64_t kNoticedLateNanos = 10'000'000;
+
+// `sum` and `more` have passed Histogram::Check. Sparse, for sums of which there are as many as agents.
+void MergeSparse(const v1::Histogram& more, Histogram& scratch, v1::Histogram& sum);
+
+}  // namespace trunkload

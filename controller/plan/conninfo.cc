@@ -1,0 +1,94 @@
+#include "controller/plan/conninfo.h"
+
+#include <libpq-fe.h>
+
+#include <memory>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include "controller/plan/plan_text.h"
+
+namespace trunkload {
+namespace {
+
+struct FreeOptions {
+  void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
+};
+using Options = std::unique_ptr<PQconninfoOption, FreeOptions>;
+
+// libpq's own parser, so that no other spelling of a password is missed: quoting, escapes, URIs, percent
+// signs. Null and libpq's message where it doesn't understand.
+struct Parsed {
+  Options options;
+  std::string error;
+};
+
+Parsed Parse(const std::string& conninfo) {
+  char* error = nullptr;
+  Parsed parsed{.options = Options(PQconninfoParse(conninfo.c_str(), &error)), .error = ""};
+  if (error != nullptr) {
+    parsed.error = std::string(absl::StripAsciiWhitespace(error));
+    PQfreemem(error);
+  }
+  return parsed;
+}
+
+// libpq marks what a dialog should hide (password, sslpassword).
+bool IsSecret(const PQconninfoOption& option) {
+  return absl::StartsWith(option.dispchar, "*");
+}
+
+// libpq's message quotes the word that it stumbled over, which may be a piece of a password with a space in
+// it. A name of an option is safe to show where nothing in the string looks like a password.
+std::string NearestOption(const std::string& conninfo, absl::string_view error) {
+  constexpr absl::string_view kUnknownOption = "invalid connection option \"";
+  const bool may_show =
+      !absl::StrContains(absl::AsciiStrToLower(conninfo), "pass") && !absl::StrContains(conninfo, "://");
+  if (!may_show || !absl::ConsumePrefix(&error, kUnknownOption) || !absl::ConsumeSuffix(&error, "\""))
+    return "";
+  std::vector<std::string> known;
+  const Parsed none = Parse("");
+  for (const PQconninfoOption* option = none.options.get(); option != nullptr && option->keyword != nullptr;
+       ++option) {
+    known.emplace_back(option->keyword);
+  }
+  return absl::StrCat(": ", QuotedText(error), " is not an option of libpq's", DidYouMean(error, known));
+}
+
+}  // namespace
+
+absl::Status CheckConninfo(const std::string& conninfo) {
+  if (absl::StrContains(conninfo, '\0')) {
+    return absl::InvalidArgumentError("a connection string can't hold a NUL character");
+  }
+  const Parsed parsed = Parse(conninfo);
+  if (parsed.options) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "not a connection string that libpq understands", NearestOption(conninfo, parsed.error),
+      "; expected key=value pairs such as host=db1 port=5432 dbname=bench user=bench (a value with "
+      "spaces in single quotes), or a URI such as postgresql://bench@db1:5432/bench"));
+}
+
+std::string RedactedConninfo(const std::string& conninfo) {
+  const Parsed parsed = Parse(conninfo);
+  if (!parsed.options || absl::StrContains(conninfo, '\0')) return "";
+  bool secret = false;
+  std::string redacted;
+  for (const PQconninfoOption* option = parsed.options.get(); option->keyword != nullptr; ++option) {
+    if (option->val == nullptr) continue;
+    if (IsSecret(*option)) {
+      secret = true;
+      continue;
+    }
+    absl::StrAppend(&redacted, redacted.empty() ? "" : " ", option->keyword, "='",
+                    absl::StrReplaceAll(option->val, {{"\\", "\\\\"}, {"'", "\\'"}}), "'");
+  }
+  return secret ? redacted : conninfo;
+}
+
+}  // namespace trunkload

@@ -1,0 +1,306 @@
+#include "controller/plan/plan_check.h"
+
+#include <cmath>
+#include <cstdint>
+#include <map>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/time.h"
+#include "common/duration.h"
+#include "controller/plan/conninfo.h"
+#include "controller/plan/objective.h"
+#include "controller/plan/plan_text.h"
+
+namespace trunkload {
+namespace {
+
+constexpr size_t kLongestName = 64;
+// More of these is a slip of the pen, or somebody who wants the controller's memory.
+constexpr int kMostPhases = 1000;
+constexpr int kMostScripts = 1000;
+constexpr int kMostStages = 10'000;
+constexpr int kMostObjectives = 1000;
+constexpr uint64_t kMostConnections = 10'000'000;
+constexpr uint64_t kMostShares = 10'000'000;
+// What a terminal shows at once.
+constexpr size_t kMostSentences = 20;
+constexpr absl::Duration kLongestRun = absl::Hours(8760);
+
+absl::Duration TotalOf(const google::protobuf::RepeatedPtrField<v1::Stage>& stages) {
+  absl::Duration total;
+  for (const v1::Stage& stage : stages) total += FromProto(stage.duration());
+  return total;
+}
+
+// The area below the rate.
+double ArrivalsOf(const google::protobuf::RepeatedPtrField<v1::Stage>& stages) {
+  double arrivals = 0;
+  double rate_before = 0;
+  for (const v1::Stage& stage : stages) {
+    const double seconds = absl::ToDoubleSeconds(FromProto(stage.duration()));
+    const double begin = stage.has_ramp_to() ? rate_before : stage.rate();
+    const double end = stage.has_ramp_to() ? stage.ramp_to() : stage.rate();
+    arrivals += seconds * (begin + end) / 2;
+    rate_before = end;
+  }
+  return arrivals;
+}
+
+// What no field can tell by itself. Reads a plan whose fields keep their rules.
+class PlanCheck {
+ public:
+  explicit PlanCheck(const v1::Plan& plan) : plan_(plan) {}
+
+  std::vector<PlanMistake> Run() && {
+    Name("name", plan_.name());
+    Target();
+    Fleet();
+    Scripts();
+    Phases();
+    Objectives();
+    return std::move(mistakes_);
+  }
+
+ private:
+  template <typename... Parts>
+  void Wrong(const std::string& field, const Parts&... what) {
+    mistakes_.push_back({field, absl::StrCat(what...)});
+  }
+
+  void Name(const std::string& field, const std::string& name) {
+    bool plain = name.size() <= kLongestName;
+    for (const char c : name) plain = plain && (absl::ascii_isalnum(c) || c == '-' || c == '_' || c == '.');
+    if (!plain) {
+      Wrong(field, QuotedText(name), " is not a name; expected letters, digits, '-', '_' and '.', at most ",
+            kLongestName);
+    }
+  }
+
+  void Target() {
+    if (const absl::Status status = CheckConninfo(plan_.target().conninfo()); !status.ok()) {
+      Wrong("target.conninfo", std::string(status.message()));
+    }
+    if (absl::StrContains(plan_.target().service(), '\0')) {
+      Wrong("target.service",
+            "holds a NUL character; expected the name of a service in libpq's service file");
+    }
+  }
+
+  void Fleet() {
+    const uint64_t servers = plan_.fleet().application_servers();
+    if (servers * plan_.fleet().pool().size() > kMostConnections) {
+      Wrong("fleet", servers, " application servers with ", plan_.fleet().pool().size(),
+            " connections each are more than the ", kMostConnections, " connections that a run may have");
+    }
+    if (servers * static_cast<uint64_t>(plan_.phases_size()) > kMostShares) {
+      Wrong("fleet.application_servers", "too many for ", plan_.phases_size(), " phases; expected at most ",
+            kMostShares / static_cast<uint64_t>(plan_.phases_size()));
+    }
+  }
+
+  void Scripts() {
+    if (plan_.scripts_size() > kMostScripts) {
+      Wrong("scripts", plan_.scripts_size(), " scripts; expected at most ", kMostScripts);
+    }
+    for (const v1::Script& script : plan_.scripts()) {
+      if (script.weight() > 0) return;
+    }
+    Wrong("scripts",
+          "all weights are 0, so that no script would ever run; expected at least one weight above 0");
+  }
+
+  void Phases() {
+    if (plan_.phases_size() > kMostPhases) {
+      Wrong("phases", plan_.phases_size(), " phases; expected at most ", kMostPhases);
+    }
+    bool recorded = false;
+    absl::Duration total;
+    std::map<std::string, int> first_with;
+    for (int i = 0; i < plan_.phases_size(); ++i) {
+      const v1::Phase& phase = plan_.phases(i);
+      const std::string field = absl::StrCat("phases.", i);
+      Name(FieldPath(field, "name"), phase.name());
+      const auto [first, is_new] = first_with.emplace(phase.name(), i);
+      if (!is_new) {
+        Wrong(FieldPath(field, "name"), QuotedText(phase.name()), " is the name of phases.", first->second,
+              " too; expected another");
+      }
+      recorded = recorded || phase.record();
+      total += FromProto(phase.duration());
+      Phase(phase, field);
+    }
+    if (!recorded) {
+      Wrong("phases",
+            "every phase has record: false, so that there would be no result; expected one phase that is "
+            "recorded");
+    }
+    if (total > kLongestRun) {
+      Wrong("phases", "all phases together take ", DurationText(total), "; expected at most ",
+            DurationText(kLongestRun));
+    }
+  }
+
+  void Phase(const v1::Phase& phase, const std::string& field) {
+    if (phase.has_transactions() && phase.load().open().stages_size() > 0) {
+      Wrong(FieldPath(field, "transactions"),
+            "the stages of a phase end it by time; expected no transactions, or a rate in place of stages");
+    } else if (phase.has_duration() && phase.has_transactions()) {
+      Wrong(FieldPath(field, "transactions"),
+            "the phase has a duration, too; expected either a duration or a number of transactions");
+    } else if (!phase.has_duration() && !phase.has_transactions()) {
+      Wrong(
+          field,
+          "nothing ends this phase; expected a duration (such as duration: 30s) or a number of transactions");
+    }
+    switch (phase.load().kind_case()) {
+      case v1::Load::kClosed:
+        ClosedLoad(phase, FieldPath(field, "load.closed"));
+        break;
+      case v1::Load::kOpen:
+        OpenLoad(phase, FieldPath(field, "load.open"));
+        break;
+      case v1::Load::KIND_NOT_SET:
+        Wrong(FieldPath(field, "load"), "no kind of load; expected closed or open");
+        break;
+    }
+  }
+
+  void ClosedLoad(const v1::Phase& phase, const std::string& field) {
+    const v1::Fleet& fleet = plan_.fleet();
+    const uint64_t connections = uint64_t{fleet.application_servers()} * fleet.pool().size();
+    if (fleet.pool().mode() == v1::POOL_MODE_SESSION && phase.load().closed().clients() > connections) {
+      Wrong(FieldPath(field, "clients"), "in pool mode session each client keeps a connection, and ",
+            phase.load().closed().clients(), " clients are more than the ", connections,
+            " connections of all application servers; expected fewer clients, larger pools or pool mode "
+            "transaction");
+    }
+  }
+
+  void OpenLoad(const v1::Phase& phase, const std::string& field) {
+    const v1::OpenLoad& open = phase.load().open();
+    if (open.has_rate() == (open.stages_size() > 0)) {
+      Wrong(field, open.has_rate() ? "both a rate and stages" : "neither a rate nor stages",
+            "; expected one of them, such as rate: 2000/s");
+      return;
+    }
+    if (open.has_rate()) {
+      ConstantRate(phase, FieldPath(field, "rate"));
+    } else {
+      Stages(phase, FieldPath(field, "stages"));
+    }
+  }
+
+  void ConstantRate(const v1::Phase& phase, const std::string& field) {
+    const double rate = phase.load().open().rate();
+    if (phase.has_duration()) {
+      if (rate * absl::ToDoubleSeconds(FromProto(phase.duration())) < 1) {
+        Wrong(field, "too low for anything to come due in ", DurationText(FromProto(phase.duration())),
+              "; expected a higher rate or a longer phase");
+      }
+    } else if (static_cast<double>(phase.transactions()) / rate > absl::ToDoubleSeconds(kLongestRun)) {
+      Wrong(field, "too low: ", phase.transactions(), " transactions would take longer than ",
+            DurationText(kLongestRun), "; expected a higher rate or fewer transactions");
+    }
+  }
+
+  void Stages(const v1::Phase& phase, const std::string& field) {
+    const auto& stages = phase.load().open().stages();
+    if (stages.size() > kMostStages) Wrong(field, stages.size(), " stages; expected at most ", kMostStages);
+    bool whole = true;
+    for (int i = 0; i < stages.size(); ++i) {
+      if (stages[i].has_rate() != stages[i].has_ramp_to()) continue;
+      whole = false;
+      Wrong(FieldPath(field, absl::StrCat(i)),
+            stages[i].has_rate() ? "both a rate and ramp_to" : "neither a rate nor ramp_to",
+            "; expected one of them");
+    }
+    if (!whole) return;
+    if (phase.has_duration() && FromProto(phase.duration()) != TotalOf(stages)) {
+      Wrong(field, "the stages take ", DurationText(TotalOf(stages)), " and the phase ",
+            DurationText(FromProto(phase.duration())), "; expected the same, or no duration of the phase");
+    } else if (ArrivalsOf(stages) < 1) {
+      Wrong(field, "the rates are too low for anything to come due; expected higher ones or longer stages");
+    }
+  }
+
+  void Objectives() {
+    if (plan_.objectives_size() > kMostObjectives) {
+      Wrong("objectives", plan_.objectives_size(), " objectives; expected at most ", kMostObjectives);
+    }
+    for (int i = 0; i < plan_.objectives_size(); ++i) {
+      const std::string field = absl::StrCat("objectives.", i);
+      const absl::StatusOr<Objective> objective = Objective::Parse(plan_.objectives(i));
+      if (!objective.ok()) {
+        Wrong(field, std::string(objective.status().message()));
+      } else if (!objective->phase().empty()) {
+        JudgedPhase(field, objective->phase());
+      }
+    }
+  }
+
+  void JudgedPhase(const std::string& field, const std::string& name) {
+    std::vector<std::string> recorded;
+    for (const v1::Phase& phase : plan_.phases()) {
+      if (phase.name() == name && !phase.record()) {
+        Wrong(field, "phase ", QuotedText(name),
+              " is not recorded; expected a phase that is, or record: true there");
+        return;
+      }
+      if (phase.name() == name) return;
+      if (phase.record()) recorded.push_back(phase.name());
+    }
+    Wrong(field, "there is no phase ", QuotedText(name), "; expected a recorded one (",
+          absl::StrJoin(recorded, ", "), ")", DidYouMean(name, recorded));
+  }
+
+  const v1::Plan& plan_;
+  std::vector<PlanMistake> mistakes_;
+};
+
+// A phase lasts as long as its stages, where it doesn't say so itself.
+void FillDurations(v1::Plan& plan) {
+  for (v1::Phase& phase : *plan.mutable_phases()) {
+    if (phase.has_duration() || phase.has_transactions() || phase.load().open().stages_size() == 0) continue;
+    *phase.mutable_duration() = ToProto(TotalOf(phase.load().open().stages()));
+  }
+}
+
+}  // namespace
+
+std::vector<PlanMistake> CompleteAndCheck(v1::Plan& plan) {
+  FillDefaults(plan);
+  std::vector<PlanMistake> mistakes;
+  CheckRules(plan, "", mistakes);
+  if (!mistakes.empty()) return mistakes;
+  FillDurations(plan);
+  return PlanCheck(plan).Run();
+}
+
+absl::StatusOr<v1::Plan> ValidatePlan(v1::Plan plan) {
+  std::vector<std::string> sentences;
+  for (const PlanMistake& mistake : CompleteAndCheck(plan)) {
+    sentences.push_back(absl::StrCat(mistake.field, mistake.field.empty() ? "" : ": ", mistake.what));
+  }
+  if (!sentences.empty()) return InvalidPlan(std::move(sentences));
+  return plan;
+}
+
+absl::Status InvalidPlan(std::vector<std::string> sentences) {
+  const size_t all = sentences.size();
+  if (all > kMostSentences) {
+    sentences.resize(kMostSentences);
+    sentences.push_back(absl::StrCat("and ", all - kMostSentences, " more mistakes"));
+  }
+  return absl::InvalidArgumentError(absl::StrJoin(sentences, "\n"));
+}
+
+v1::Plan Redacted(v1::Plan plan) {
+  Redact(plan);
+  return plan;
+}
+
+}  // namespace trunkload

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "trunkload/v1/plan.pb.h"
+
+namespace trunkload {
+
+// What the command line changes in a plan.
+struct PlanOverrides {
+  // KEY=VALUE each, in order; see plan_override.h.
+  std::vector<std::string> set;
+  // A connection string or URI in place of the plan's target; goes after `set`.
+  std::optional<std::string> target = std::nullopt;
+};
+
+// The plan in a YAML file, with defaults filled in, checked and ready to be run. INVALID_ARGUMENT with one
+// sentence a line, each with its place: "plan.yaml:3:9: fleet.pool.size: not a whole number; expected ...".
+// Passwords are in the plan as they were written (see Redacted), and in no message.
+absl::StatusOr<v1::Plan> LoadPlan(const std::string& file, const PlanOverrides& overrides = {});
+
+// The same from the file's text; `file` is its name in messages.
+absl::StatusOr<v1::Plan> ParsePlan(absl::string_view yaml, const std::string& file,
+                                   const PlanOverrides& overrides = {});
+
+}  // namespace trunkload

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/message.h"
+#include "trunkload/v1/plan.pb.h"
+
+namespace trunkload {
+
+// One field of a plan, of any message, and how a single value of it is written. A duration is such a value.
+
+const v1::FieldRule& RuleOf(const google::protobuf::FieldDescriptor& field);
+
+bool IsDuration(const google::protobuf::FieldDescriptor& field);
+// A message that is not written as a single value.
+bool IsGroup(const google::protobuf::FieldDescriptor& field);
+
+// What may be written for one value of the field, its bounds included: "a whole number from 1 to 10000".
+std::string ExpectedValue(const google::protobuf::FieldDescriptor& field);
+
+// Reads one value as YAML writes it into a field that is no group; appends where the field is repeated.
+// Doesn't look at bounds. The error says only what is wrong and what was expected.
+absl::Status SetScalar(google::protobuf::Message& message, const google::protobuf::FieldDescriptor& field,
+                       absl::string_view text);
+
+}  // namespace trunkload

@@ -1,0 +1,88 @@
+#include "controller/planner.h"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "absl/strings/str_cat.h"
+
+namespace trunkload {
+namespace {
+
+// Part `index` of `total` in `parts` whole parts that differ by one at most, the larger ones first.
+uint64_t EvenShare(uint64_t total, uint64_t parts, uint64_t index) {
+  return total / parts + (index < total % parts ? 1 : 0);
+}
+
+// SplitMix64's finalizer: a bijection, so that distinct inputs give distinct seeds.
+uint64_t Scramble(uint64_t value) {
+  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9;
+  value = (value ^ (value >> 27)) * 0x94d049bb133111eb;
+  return value ^ (value >> 31);
+}
+
+uint64_t SeedOf(uint64_t plan_seed, uint32_t application_server) {
+  // An odd step visits every 64-bit value once before it repeats.
+  constexpr uint64_t kStep = 0x9e3779b97f4a7c15;
+  return Scramble(Scramble(plan_seed + kStep) + kStep * application_server);
+}
+
+v1::PhaseShare ShareOf(const v1::Phase& phase, uint32_t application_servers, uint32_t number) {
+  v1::PhaseShare share;
+  if (phase.load().has_open()) {
+    // Arrival g is application server g mod M's, so that the first T mod M servers have one more.
+    if (phase.has_transactions())
+      share.set_transactions(EvenShare(phase.transactions(), application_servers, number));
+    return share;
+  }
+  const uint32_t clients = phase.load().closed().clients();
+  share.set_clients(static_cast<uint32_t>(EvenShare(clients, application_servers, number)));
+  const uint32_t busy = std::min(clients, application_servers);
+  if (phase.has_transactions() && number < busy) {
+    share.set_transactions(EvenShare(phase.transactions(), busy, number));
+  }
+  return share;
+}
+
+}  // namespace
+
+absl::Status CheckAgents(const v1::Plan& plan, size_t agents) {
+  if (agents == 0) return absl::InvalidArgumentError("a run needs at least one agent");
+  if (plan.fleet().application_servers() >= agents) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("the plan's fleet.application_servers is ",
+                                                 plan.fleet().application_servers(), ", too few for ", agents,
+                                                 " agents, each of which emulates at least one: raise it to ",
+                                                 agents, " or start fewer agents"));
+}
+
+absl::StatusOr<std::vector<v1::Assignment>> PlanAssignments(const v1::Plan& plan,
+                                                            std::span<const std::string> agents,
+                                                            const std::string& run_id) {
+  if (absl::Status status = CheckAgents(plan, agents.size()); !status.ok()) return status;
+  const uint32_t application_servers = plan.fleet().application_servers();
+  v1::Assignment common;
+  common.set_run_id(run_id);
+  *common.mutable_target() = plan.target();
+  *common.mutable_pool() = plan.fleet().pool();
+  *common.mutable_scripts() = plan.scripts();
+  *common.mutable_phases() = plan.phases();
+  common.set_fleet_application_servers(application_servers);
+  common.set_loaded_rows(plan.setup().rows());
+
+  std::vector<v1::Assignment> assignments(agents.size(), common);
+  for (uint32_t number = 0; number < application_servers; ++number) {
+    // Dealt out in turn: the servers with one client or transaction more are the first ones, and no agent
+    // gets them all.
+    v1::ApplicationServer& server = *assignments[number % agents.size()].add_application_servers();
+    server.set_number(number);
+    server.set_seed(SeedOf(plan.seed(), number));
+    for (const v1::Phase& phase : plan.phases())
+      *server.add_shares() = ShareOf(phase, application_servers, number);
+  }
+  for (v1::Assignment& assignment : assignments) {
+    const auto servers = static_cast<uint32_t>(assignment.application_servers_size());
+    assignment.set_threads(std::min(plan.fleet().threads(), servers));
+  }
+  return assignments;
+}
+
+}  // namespace trunkload

@@ -1,0 +1,68 @@
+#include "controller/report/live_line.h"
+
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "controller/report/units.h"
+
+namespace trunkload {
+namespace {
+
+std::string Counted(uint64_t count, const std::string& one, const std::string& many) {
+  return absl::StrCat(CountText(count), " ", count == 1 ? one : many);
+}
+
+std::string StageText(const v1::Progress& progress) {
+  switch (progress.stage()) {
+    case v1::Progress::STAGE_WAITING_FOR_AGENTS:
+      return absl::StrCat("waiting for agents: ", progress.agents(), " of ", progress.agents_wanted());
+    case v1::Progress::STAGE_SETTING_UP:
+      return "setting up tables";
+    case v1::Progress::STAGE_CONNECTING:
+      return "opening connections";
+    case v1::Progress::STAGE_RUNNING:
+      return progress.phase().empty() ? "between phases" : absl::StrCat("running ", progress.phase());
+    case v1::Progress::STAGE_DRAINING:
+      return absl::StrCat("draining ", progress.phase());
+    default:
+      return "starting";
+  }
+}
+
+bool UnderLoad(const v1::Progress& progress) {
+  return !progress.phase().empty() && (progress.stage() == v1::Progress::STAGE_RUNNING ||
+                                       progress.stage() == v1::Progress::STAGE_DRAINING);
+}
+
+}  // namespace
+
+std::string LiveLine(const v1::Progress& progress, size_t columns) {
+  std::vector<std::string> parts = {StageText(progress)};
+  if (UnderLoad(progress)) {
+    std::string& time = parts.front();
+    if (progress.duration_s() > 0) {
+      absl::StrAppendFormat(&time, " %.0f/%.0f s", progress.elapsed_s(), progress.duration_s());
+    } else {
+      absl::StrAppendFormat(&time, " %.0f s", progress.elapsed_s());
+    }
+    parts.push_back(absl::StrCat(RateText(progress.throughput_per_s()), "/s"));
+    parts.push_back(absl::StrCat("p99 ", LatencyText(progress.response_p99_us())));
+    parts.push_back(Counted(progress.errors(), "error", "errors"));
+    if (progress.dropped() > 0) parts.push_back(absl::StrCat(CountText(progress.dropped()), " dropped"));
+  }
+  if (progress.stage() != v1::Progress::STAGE_WAITING_FOR_AGENTS) {
+    std::string agents = Counted(progress.agents(), "agent", "agents");
+    if (progress.agents() < progress.agents_wanted())
+      absl::StrAppend(&agents, " of ", progress.agents_wanted());
+    parts.push_back(agents);
+  }
+  return absl::StrJoin(parts, "  |  ").substr(0, columns);
+}
+
+std::string StageLine(const v1::Progress& progress) {
+  return StageText(progress);
+}
+
+}  // namespace trunkload

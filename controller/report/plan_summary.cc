@@ -1,0 +1,134 @@
+#include "controller/report/plan_summary.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "controller/plan/plan_check.h"
+#include "controller/plan/plan_text.h"
+#include "controller/report/units.h"
+
+namespace trunkload {
+namespace {
+
+constexpr int kLabelWidth = 12;
+
+template <typename Enum>
+std::string Written(const google::protobuf::EnumDescriptor* type, Enum value) {
+  const google::protobuf::EnumValueDescriptor* found = type->FindValueByNumber(value);
+  return found == nullptr ? absl::StrCat(static_cast<int>(value)) : EnumText(*found);
+}
+
+std::string Written(const google::protobuf::Duration& duration) {
+  return DurationText(absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos()));
+}
+
+std::string Counted(uint64_t count, const std::string& one) {
+  return absl::StrCat(CountText(count), " ", one, count == 1 ? "" : "s");
+}
+
+std::string StageText(const v1::Stage& stage) {
+  return absl::StrCat(stage.has_ramp_to() ? "ramp to " : "",
+                      RateText(stage.has_ramp_to() ? stage.ramp_to() : stage.rate()), "/s for ",
+                      Written(stage.duration()));
+}
+
+std::string LoadText(const v1::Load& load) {
+  if (load.has_closed()) {
+    std::string text = Counted(load.closed().clients(), "client");
+    const std::string think_time = Written(load.closed().think_time());
+    return think_time == "0s" ? text : absl::StrCat(text, ", think time ", think_time);
+  }
+  const std::string arrivals = Written(v1::Arrivals_descriptor(), load.open().arrivals());
+  if (load.open().stages_size() == 0) return absl::StrCat(RateText(load.open().rate()), "/s ", arrivals);
+  std::vector<std::string> stages;
+  for (const v1::Stage& stage : load.open().stages()) stages.push_back(StageText(stage));
+  return absl::StrCat(arrivals, ": ", absl::StrJoin(stages, ", "));
+}
+
+std::string LengthText(const v1::Phase& phase) {
+  return phase.has_transactions() ? Counted(phase.transactions(), "transaction") : Written(phase.duration());
+}
+
+std::string ScriptText(const v1::Script& script, uint64_t weights) {
+  std::string text = Written(v1::Builtin_descriptor(), script.builtin());
+  if (script.builtin() != v1::BUILTIN_INSERT_SINGLE)
+    absl::StrAppend(&text, " of ", Counted(script.variables().batch(), "row"));
+  absl::StrAppend(&text, ", ", ShareText(weights == 0 ? 0 : static_cast<double>(script.weight()) / weights));
+  return absl::StrCat(text, ", keys ",
+                      Written(v1::KeyDistribution_descriptor(), script.keys().distribution()));
+}
+
+}  // namespace
+
+std::string PlanSummary(const v1::Plan& given) {
+  const v1::Plan plan = Redacted(given);
+  std::string text;
+  std::string label;
+  const auto line = [&text, &label](const std::string& next, const std::string& what) {
+    absl::StrAppendFormat(&text, "%-*s%s\n", kLabelWidth, next == label ? "" : next, what);
+    label = next;
+  };
+  line("plan", plan.name());
+  line("target",
+       plan.target().service().empty()
+           ? plan.target().conninfo().empty() ? "from libpq's environment" : plan.target().conninfo()
+           : absl::StrCat("service ", plan.target().service()));
+  if (plan.has_setup()) {
+    line("setup", absl::StrCat(Written(v1::Workload_descriptor(), plan.setup().workload()), ", distribution ",
+                               Written(v1::Distribution_descriptor(), plan.setup().distribution()), ", ",
+                               Counted(plan.setup().rows(), "row"), " loaded"));
+  } else {
+    line("setup", "none: the tables are there already");
+  }
+  const v1::Pool& pool = plan.fleet().pool();
+  line("fleet",
+       absl::StrCat(
+           Counted(plan.fleet().application_servers(), "application server"), ", pool of ",
+           Counted(pool.size(), "connection"), " each, ", Written(v1::PoolMode_descriptor(), pool.mode()),
+           " mode: ", Counted(uint64_t{plan.fleet().application_servers()} * pool.size(), "connection")));
+  uint64_t weights = 0;
+  for (const v1::Script& script : plan.scripts()) weights += script.weight();
+  for (const v1::Script& script : plan.scripts()) line("scripts", ScriptText(script, weights));
+  for (const v1::Phase& phase : plan.phases()) {
+    line("phases", absl::StrCat(phase.name(), ", ", LengthText(phase), ", ", LoadText(phase.load()),
+                                phase.record() ? "" : " (warm-up, not judged)"));
+  }
+  for (const std::string& objective : plan.objectives()) line("objectives", objective);
+  return text;
+}
+
+std::string AssignmentSummary(const std::vector<v1::Assignment>& assignments) {
+  std::string text = absl::StrCat("With ", Counted(assignments.size(), "agent"), ":\n");
+  for (size_t i = 0; i < assignments.size(); ++i) {
+    const v1::Assignment& assignment = assignments[i];
+    const int servers = assignment.application_servers_size();
+    absl::StrAppendFormat(&text, "  agent %d: %s, %s, %s\n", i + 1, Counted(servers, "application server"),
+                          Counted(uint64_t{assignment.pool().size()} * servers, "connection"),
+                          Counted(std::min<uint64_t>(assignment.threads(), servers), "thread"));
+    std::vector<std::string> parts;
+    for (int p = 0; p < assignment.phases_size(); ++p) {
+      const v1::Phase& phase = assignment.phases(p);
+      uint64_t clients = 0, transactions = 0;
+      for (const v1::ApplicationServer& server : assignment.application_servers()) {
+        if (p >= server.shares_size()) continue;
+        clients += server.shares(p).clients();
+        transactions += server.shares(p).transactions();
+      }
+      std::string part = phase.name();
+      if (phase.load().has_closed()) {
+        absl::StrAppend(&part, " ", Counted(clients, "client"));
+      } else {
+        absl::StrAppend(&part, " ", servers, " of every ", assignment.fleet_application_servers(),
+                        " arrivals");
+      }
+      if (phase.has_transactions()) absl::StrAppend(&part, ", ", Counted(transactions, "transaction"));
+      parts.push_back(part);
+    }
+    absl::StrAppend(&text, "    ", absl::StrJoin(parts, "; "), "\n");
+  }
+  return text;
+}
+
+}  // namespace trunkload

@@ -1,0 +1,231 @@
+#include "controller/report/text.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "controller/report/sqlstate_names.h"
+#include "controller/report/units.h"
+
+namespace trunkload {
+namespace {
+
+constexpr size_t kColumns = 100;
+constexpr int kLabelWidth = 18;
+constexpr int kCellWidth = 10;
+// Further ones are left to the JSON.
+constexpr int kAgentsShown = 20;
+
+enum class Paint { kNone, kGood, kBad, kHeading };
+
+class Page {
+ public:
+  explicit Page(bool color) : color_(color) {}
+
+  std::string Painted(Paint paint, const std::string& text) const {
+    if (!color_ || paint == Paint::kNone) return text;
+    const char* code = paint == Paint::kGood ? "1;32" : paint == Paint::kBad ? "1;31" : "1";
+    return absl::StrCat("\033[", code, "m", text, "\033[0m");
+  }
+  void Line(const std::string& text = "", Paint paint = Paint::kNone) {
+    absl::StrAppend(&text_, Painted(paint, text), "\n");
+  }
+  // Folded between words; further lines are indented.
+  void Folded(const std::string& text, const std::string& indent) {
+    std::string line;
+    for (absl::string_view word : absl::StrSplit(text, ' ')) {
+      if (!line.empty() && line.size() + 1 + word.size() > kColumns) Line(std::exchange(line, indent + "  "));
+      if (line.empty()) line = indent;
+      absl::StrAppend(&line, line.find_first_not_of(' ') == line.npos ? "" : " ", word);
+    }
+    Line(line);
+  }
+  void Row(const std::string& label, const std::vector<std::string>& cells, Paint paint = Paint::kNone) {
+    std::string row = absl::StrFormat("  %-*s", kLabelWidth, label);
+    for (const std::string& cell : cells) absl::StrAppendFormat(&row, "%*s", kCellWidth, cell);
+    Line(row, paint);
+  }
+  std::string Take() { return std::move(text_); }
+
+ private:
+  const bool color_;
+  std::string text_;
+};
+
+std::string ServerText(const v1::ServerInfo& server) {
+  if (server.postgresql_version().empty()) return "";
+  std::string text = absl::StrCat("PostgreSQL ", server.postgresql_version());
+  if (server.citus_version().empty()) return absl::StrCat(text, " without Citus");
+  absl::StrAppend(&text, ", Citus ", server.citus_version(), " with ", server.citus_workers(),
+                  server.citus_workers() == 1 ? " worker" : " workers");
+  return server.distributed() ? absl::StrCat(text, ", table distributed") : text;
+}
+
+void AddVerdict(const v1::RunResult& result, Page& page) {
+  const auto met = std::count_if(result.objectives().begin(), result.objectives().end(),
+                                 [](const v1::ObjectiveResult& objective) { return objective.met(); });
+  std::string objectives = "no objectives";
+  if (result.objectives_size() > 0) {
+    objectives = absl::StrCat(met, " of ", result.objectives_size(), " objectives met");
+  }
+  const bool good = result.verdict().valid() && met == result.objectives_size();
+  std::string verdict = result.verdict().valid() ? "VALID" : "NOT VALID";
+  if (result.run().cancelled()) verdict = absl::StrCat("CANCELLED, ", verdict);
+  page.Line(absl::StrCat(page.Painted(good ? Paint::kGood : Paint::kBad, verdict), ", ", objectives));
+  if (!result.verdict().valid()) page.Line("The figures below do not say what the database can do:");
+  for (const std::string& reason : result.verdict().reasons()) page.Folded(absl::StrCat("- ", reason), "  ");
+}
+
+// The unit that the objective's limit is written in, of which its value is a number: "ms" of "p99(response) <
+// 5ms in open".
+std::string UnitOf(const std::string& objective) {
+  const size_t comparison = objective.find_first_of("<>");
+  if (comparison == objective.npos) return "";
+  const size_t number = objective.find_first_of("0123456789", comparison);
+  const size_t unit = objective.find_first_not_of("0123456789.", number);
+  if (number == objective.npos || unit == objective.npos) return "";
+  const std::string written = objective.substr(unit, objective.find(' ', unit) - unit);
+  return written.empty() || written[0] == '/' ? written : absl::StrCat(" ", written);
+}
+
+void AddObjectives(const v1::RunResult& result, Page& page) {
+  size_t width = 0;
+  for (const v1::ObjectiveResult& objective : result.objectives())
+    width = std::max(width, objective.text().size());
+  for (const v1::ObjectiveResult& objective : result.objectives()) {
+    std::string line =
+        page.Painted(objective.met() ? Paint::kGood : Paint::kBad, objective.met() ? "  met   " : "  MISSED");
+    absl::StrAppendFormat(&line, "  %-*s  %.4g%s", static_cast<int>(width), objective.text(),
+                          objective.value(), UnitOf(objective.text()));
+    if (!objective.phase().empty()) absl::StrAppend(&line, " in ", objective.phase());
+    page.Line(line);
+  }
+}
+
+std::string ErrorsText(const google::protobuf::Map<std::string, uint64_t>& errors) {
+  const std::map<std::string, uint64_t> sorted(errors.begin(), errors.end());
+  return absl::StrJoin(sorted, ", ", [](std::string* out, const auto& error) {
+    const std::string name = SqlstateName(error.first);
+    absl::StrAppend(out, CountText(error.second), " x ", error.first,
+                    name.empty() ? "" : absl::StrCat(" ", name));
+  });
+}
+
+uint64_t Sum(const google::protobuf::Map<std::string, uint64_t>& errors) {
+  uint64_t sum = 0;
+  for (const auto& [state, count] : errors) sum += count;
+  return sum;
+}
+
+void AddLatencies(const v1::Latencies& latencies, Page& page) {
+  page.Row("", {"p50", "p90", "p95", "p99", "p99.9", "max", "mean"});
+  const auto add = [&page](const std::string& name, const v1::LatencySummary& of) {
+    if (of.count() == 0) return;
+    page.Row(name,
+             {LatencyText(of.p50()), LatencyText(of.p90()), LatencyText(of.p95()), LatencyText(of.p99()),
+              LatencyText(of.p99_9()), LatencyText(of.max()), LatencyText(of.mean())});
+    if (of.over_range() > 0)
+      page.Line(absl::StrCat("    ", CountText(of.over_range()), " of them above 1 h"));
+  };
+  add("response", latencies.response());
+  add("service", latencies.service());
+  add("pool wait", latencies.pool_wait());
+  add("send lag", latencies.send_lag());
+  add("failed", latencies.failed());
+}
+
+void AddErrors(const std::string& what, const google::protobuf::Map<std::string, uint64_t>& errors,
+               Page& page) {
+  if (!errors.empty()) page.Folded(absl::StrCat(what, ": ", ErrorsText(errors)), "  ");
+}
+
+void AddScript(const v1::PhaseResult& phase, const v1::ScriptResult& script, Page& page) {
+  const double seconds = phase.duration_s();
+  const double offered_s = phase.offered_per_s() > 0 ? phase.offered() / phase.offered_per_s() : seconds;
+  const auto rate = [](double count, double over_s) { return RateText(over_s > 0 ? count / over_s : 0); };
+  page.Row(script.name(),
+           {rate(script.offered(), offered_s), rate(script.transactions(), seconds),
+            rate(script.rows(), seconds), CountText(script.transactions()), CountText(script.rows()),
+            CountText(Sum(script.errors())), CountText(script.dropped())});
+}
+
+void AddPhase(const v1::PhaseResult& phase, Page& page) {
+  page.Line();
+  page.Line(absl::StrFormat("Phase %s, %.1f s%s", phase.name(), phase.duration_s(),
+                            phase.recorded() ? "" : " (warm-up, not judged)"),
+            Paint::kHeading);
+  page.Row("", {"offered/s", "done/s", "rows/s", "done", "rows", "errors", "dropped"});
+  const uint64_t errors = Sum(phase.errors());
+  page.Row("all", {RateText(phase.offered_per_s()), RateText(phase.throughput_per_s()),
+                   RateText(phase.rows_per_s()), CountText(phase.transactions()), CountText(phase.rows()),
+                   CountText(errors), CountText(phase.dropped())});
+  const bool several = phase.scripts_size() > 1;
+  if (several) {
+    for (const v1::ScriptResult& script : phase.scripts()) AddScript(phase, script, page);
+  }
+  AddErrors("errors", phase.errors(), page);
+  AddErrors("connecting failed", phase.connect_errors(), page);
+  if (phase.connections_lost() > 0)
+    page.Line(absl::StrCat("  connections lost: ", CountText(phase.connections_lost())));
+  page.Line();
+  AddLatencies(phase.latency_us(), page);
+  if (!several || !phase.recorded()) return;
+  for (const v1::ScriptResult& script : phase.scripts()) {
+    page.Line();
+    page.Line(absl::StrCat("  ", script.name()));
+    AddErrors("errors", script.errors(), page);
+    AddLatencies(script.latency_us(), page);
+  }
+}
+
+void AddAgents(const v1::RunResult& result, Page& page) {
+  if (result.agents().empty()) return;
+  std::vector<const v1::AgentResult*> agents;
+  for (const v1::AgentResult& agent : result.agents()) agents.push_back(&agent);
+  // Where not all are shown, those that need a look are.
+  std::stable_sort(agents.begin(), agents.end(), [](const v1::AgentResult* a, const v1::AgentResult* b) {
+    if (a->lost() != b->lost()) return a->lost();
+    // local-2 before local-10.
+    return std::pair(a->name().size(), a->name()) < std::pair(b->name().size(), b->name());
+  });
+  page.Line();
+  page.Line(result.agents_size() == 1 ? "1 agent" : absl::StrCat(result.agents_size(), " agents"),
+            Paint::kHeading);
+  page.Row("", {"share", "CPU", "busiest", "lag p99", "lag max", "skew", "+/-"});
+  for (size_t i = 0; i < agents.size() && i < kAgentsShown; ++i) {
+    const v1::AgentResult& agent = *agents[i];
+    page.Row(absl::StrCat(agent.name().substr(0, kLabelWidth - 5), agent.lost() ? " LOST" : ""),
+             {ShareText(agent.share()), absl::StrFormat("%.2f s", agent.cpu_s()),
+              ShareText(agent.busiest_reactor()), LatencyText(agent.schedule_lag_p99_us()),
+              LatencyText(agent.schedule_lag_max_us()), LatencyText(agent.start_skew_us()),
+              LatencyText(agent.clock_uncertainty_us())},
+             agent.lost() ? Paint::kBad : Paint::kNone);
+  }
+  if (agents.size() > kAgentsShown) {
+    page.Line(absl::StrCat("  and ", agents.size() - kAgentsShown, " more: --json has them all"));
+  }
+}
+
+}  // namespace
+
+std::string TextReport(const v1::RunResult& result, bool color) {
+  Page page(color);
+  AddVerdict(result, page);
+  AddObjectives(result, page);
+  page.Line();
+  const v1::Run& run = result.run();
+  std::vector<std::string> about = {absl::StrCat(run.plan().name(), ", run ", run.id())};
+  if (!run.started_at().empty()) about.push_back(absl::StrCat("started ", run.started_at()));
+  if (const std::string server = ServerText(run.server()); !server.empty()) about.push_back(server);
+  page.Folded(absl::StrJoin(about, "; "), "");
+  for (const v1::PhaseResult& phase : result.phases()) AddPhase(phase, page);
+  AddAgents(result, page);
+  return page.Take();
+}
+
+}  // namespace trunkload

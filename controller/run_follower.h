@@ -1,0 +1,20 @@
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "trunkload/v1/control.pb.h"
+#include "trunkload/v1/result.pb.h"
+
+namespace trunkload {
+
+// Whoever asked for a run and hears of it: a call from another machine, or the terminal of an embedded
+// controller.
+class RunFollower {
+ public:
+  virtual ~RunFollower() = default;
+  // Called on a thread of the controller, one call at a time; neither may block.
+  virtual void OnProgress(const v1::Progress& progress) = 0;
+  // The last call: the result, or why there is none.
+  virtual void OnRunEnded(absl::StatusOr<v1::RunResult> result) = 0;
+};
+
+}  // namespace trunkload

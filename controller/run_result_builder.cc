@@ -1,0 +1,126 @@
+#include "controller/run_result_builder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/time/time.h"
+#include "controller/phase_result.h"
+#include "controller/plan/objective.h"
+
+namespace trunkload {
+
+RunResultBuilder::RunResultBuilder(v1::Plan plan, std::string run_id, int64_t started_wall_ns)
+    : plan_(std::move(plan)), run_id_(std::move(run_id)), started_wall_ns_(started_wall_ns) {}
+
+void RunResultBuilder::AddAgent(AgentId agent, const v1::Hello& hello, int application_servers) {
+  v1::AgentResult& result = agents_[agent].result;
+  result.set_name(hello.name());
+  result.set_host(hello.host());
+  result.set_application_servers(static_cast<uint32_t>(application_servers));
+}
+
+void RunResultBuilder::LoseAgent(AgentId agent, const std::string& reason, uint32_t phase, double seconds) {
+  v1::AgentResult& result = agents_.at(agent).result;
+  result.set_lost(true);
+  facts_.lost.push_back({result.name(), reason, plan_.phases(static_cast<int>(phase)).name(), seconds});
+}
+
+void RunResultBuilder::AddPhase(uint32_t phase, double seconds, const Merger& merger,
+                                const std::map<AgentId, Start>& starts) {
+  const v1::Phase& planned = plan_.phases(static_cast<int>(phase));
+  Merger::Script total = Total(merger);
+  phases_.push_back(MakePhaseResult(plan_, phase, seconds, merger, total));
+  RunFacts::Phase& facts = facts_.phases.emplace_back();
+  facts.name = planned.name();
+  facts.recorded = planned.record();
+  facts.open = planned.load().has_open();
+  facts.transactions = total.transactions;
+  AddToAgents(planned, merger, starts);
+  if (planned.record() && !plan_.objectives().empty()) {
+    measured_.push_back({static_cast<int>(phases_.size()) - 1, std::move(total)});
+  }
+}
+
+void RunResultBuilder::AddToAgents(const v1::Phase& phase, const Merger& merger,
+                                   const std::map<AgentId, Start>& starts) {
+  Histogram scratch;
+  for (const auto& [id, part] : merger.agents()) {
+    Agent& agent = agents_.at(id);
+    v1::AgentResult& result = agent.result;
+    RunFacts::Agent facts;
+    facts.name = result.name();
+    facts.noticed = part.noticed;
+    facts.noticed_late = part.noticed_late;
+    facts.busiest_reactor = part.busiest_reactor_mean;
+    facts.missing_intervals = part.missing_intervals;
+    if (const auto start = starts.find(id); start != starts.end()) {
+      facts.start_skew_us = start->second.skew_us;
+      result.set_start_skew_us(std::max(result.start_skew_us(), std::abs(start->second.skew_us)));
+      result.set_clock_uncertainty_us(std::max(result.clock_uncertainty_us(), start->second.uncertainty_us));
+    }
+    facts_.phases.back().agents.push_back(std::move(facts));
+
+    result.set_transactions(result.transactions() + part.transactions);
+    if (part.ended) result.set_cpu_s(result.cpu_s() + static_cast<double>(part.ended->cpu_ns()) / 1e9);
+    if (phase.record()) {
+      MergeSparse(part.schedule_lag, scratch, agent.schedule_lag);
+      result.set_busiest_reactor(std::max(result.busiest_reactor(), part.busiest_reactor));
+    }
+  }
+}
+
+v1::RunResult RunResultBuilder::Build(bool cancelled) const {
+  v1::RunResult result;
+  v1::Run& run = *result.mutable_run();
+  run.set_id(run_id_);
+  *run.mutable_plan() = plan_;
+  run.set_started_at(
+      absl::FormatTime(absl::RFC3339_sec, absl::FromUnixNanos(started_wall_ns_), absl::UTCTimeZone()));
+  run.set_version(TRUNKLOAD_VERSION);
+  *run.mutable_server() = server_;
+  run.set_cancelled(cancelled);
+
+  RunFacts facts = facts_;
+  facts.cancelled = cancelled;
+  *result.mutable_verdict() = Judge(facts);
+  for (v1::ObjectiveResult& objective : Objectives()) *result.add_objectives() = std::move(objective);
+  for (const v1::PhaseResult& phase : phases_) *result.add_phases() = phase;
+
+  uint64_t transactions = 0;
+  for (const auto& [id, agent] : agents_) transactions += agent.result.transactions();
+  Histogram lag;
+  for (const auto& [id, agent] : agents_) {
+    v1::AgentResult& to = *result.add_agents();
+    to = agent.result;
+    if (transactions > 0)
+      to.set_share(static_cast<double>(to.transactions()) / static_cast<double>(transactions));
+    lag.Clear();
+    lag.MergeChecked(agent.schedule_lag);
+    to.set_schedule_lag_p99_us(static_cast<double>(lag.PercentileNanos(99)) / 1000);
+    to.set_schedule_lag_max_us(static_cast<double>(lag.max_ns()) / 1000);
+  }
+  return result;
+}
+
+std::vector<v1::ObjectiveResult> RunResultBuilder::Objectives() const {
+  std::vector<PhaseMeasure> measures;
+  for (const Measured& measured : measured_) {
+    const v1::PhaseResult& phase = phases_[static_cast<size_t>(measured.phase)];
+    const Merger::Script& total = measured.total;
+    measures.push_back({phase.name(), total.response, total.service, total.pool_wait, total.send_lag,
+                        total.failed, phase.error_rate(), phase.throughput_per_s(), phase.rows_per_s()});
+  }
+  std::vector<v1::ObjectiveResult> results;
+  for (const std::string& text : plan_.objectives()) {
+    if (absl::StatusOr<Objective> objective = Objective::Parse(text); objective.ok()) {
+      results.push_back(objective->Evaluate(measures));
+      continue;
+    }
+    // The plan was checked when the run was accepted; one that does not parse all the same counts as missed.
+    results.emplace_back().set_text(text);
+  }
+  return results;
+}
+
+}  // namespace trunkload

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/histogram.h"
+#include "controller/controller.h"
+#include "controller/merger.h"
+#include "controller/verdict.h"
+#include "trunkload/v1/fleet.pb.h"
+#include "trunkload/v1/plan.pb.h"
+#include "trunkload/v1/result.pb.h"
+
+namespace trunkload {
+
+// Collects what a run has to report while it goes on, and works out its figures. Not thread-safe.
+class RunResultBuilder {
+ public:
+  // How a phase began on one agent, by the controller's clock.
+  struct Start {
+    double skew_us = 0;
+    double uncertainty_us = 0;
+  };
+
+  // `plan` holds no password.
+  RunResultBuilder(v1::Plan plan, std::string run_id, int64_t started_wall_ns);
+
+  void SetServer(v1::ServerInfo server) { server_ = std::move(server); }
+  void AddAgent(AgentId agent, const v1::Hello& hello, int application_servers);
+  void LoseAgent(AgentId agent, const std::string& reason, uint32_t phase, double seconds);
+  // A phase that has ended: no more transactions came due or began after `seconds`. `starts` holds those
+  // agents that said when they began.
+  void AddPhase(uint32_t phase, double seconds, const Merger& merger, const std::map<AgentId, Start>& starts);
+
+  v1::RunResult Build(bool cancelled) const;
+
+ private:
+  struct Agent {
+    v1::AgentResult result;
+    v1::Histogram schedule_lag;  // of recorded phases
+  };
+  // Of a recorded phase, over all scripts.
+  struct Measured {
+    int phase;  // index into phases_
+    Merger::Script total;
+  };
+
+  void AddToAgents(const v1::Phase& phase, const Merger& merger, const std::map<AgentId, Start>& starts);
+  std::vector<v1::ObjectiveResult> Objectives() const;
+
+  v1::Plan plan_;
+  std::string run_id_;
+  int64_t started_wall_ns_;
+  v1::ServerInfo server_;
+  std::map<AgentId, Agent> agents_;
+  std::vector<v1::PhaseResult> phases_;
+  std::deque<Measured> measured_;
+  RunFacts facts_;
+};
+
+}  // namespace trunkload

@@ -1,0 +1,329 @@
+#include "controller/run_state.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/duration.h"
+#include "controller/phase_times.h"
+
+namespace trunkload {
+namespace {
+
+// Time for messages and for a machine that is busy, over what the plan allows.
+constexpr absl::Duration kMargin = absl::Seconds(5);
+// Making tables takes no longer than this, and loading them no longer than this for each row.
+constexpr absl::Duration kSetUpLimit = absl::Minutes(10);
+constexpr absl::Duration kSetUpLimitPerRow = absl::Milliseconds(1);
+// Agents answer clock probes within a round trip.
+constexpr absl::Duration kReadClocksLimit = absl::Seconds(10);
+// In a phase that only a number of transactions ends, an agent that has sent nothing for so long is lost: a
+// live one sends an interval each second.
+constexpr absl::Duration kSilenceLimit = absl::Minutes(1);
+
+int64_t After(int64_t now_ns, absl::Duration duration) {
+  if (duration == absl::InfiniteDuration()) return INT64_MAX;
+  return now_ns + absl::ToInt64Nanoseconds(duration);
+}
+
+}  // namespace
+
+RunState::RunState(const v1::Plan& plan, uint32_t agents_wanted, absl::Duration wait, int64_t now_ns)
+    : wait_(wait),
+      set_up_(kSetUpLimit + kSetUpLimitPerRow * plan.setup().rows()),
+      connect_(FromProto(plan.fleet().pool().connect_timeout()) + kMargin),
+      agents_wanted_(std::max(agents_wanted, 1u)),
+      deadline_ns_(After(now_ns, wait)),
+      now_ns_(now_ns) {
+  for (const v1::Phase& phase : plan.phases()) {
+    phase_names_.push_back(phase.name());
+    planned_.push_back(PlannedDuration(phase));
+    drain_.push_back(FromProto(phase.drain_timeout()));
+  }
+}
+
+absl::StatusOr<std::vector<RunState::Command>> RunState::Handle(const Event& event, int64_t now_ns) {
+  if (stage_ == Stage::kEnded) return absl::FailedPreconditionError("the run has ended");
+  now_ns_ = now_ns;
+  commands_.clear();
+  const absl::Status status = std::visit([this](const auto& kind) { return On(kind); }, event);
+  if (!status.ok()) return status;
+  return std::exchange(commands_, {});
+}
+
+absl::Status RunState::On(const AgentsJoined& event) {
+  // Later ones stay for the next run.
+  if (stage_ != Stage::kWaitingForAgents) return absl::OkStatus();
+  for (const auto& [id, name] : event.agents) agents_[id].name = name;
+  if (agents_.size() >= agents_wanted_) StartSetUp();
+  return absl::OkStatus();
+}
+
+absl::Status RunState::On(const AgentLeft& event) {
+  if (!TakesPart(event.agent)) return absl::OkStatus();
+  if (stage_ == Stage::kWaitingForAgents) {
+    agents_.erase(event.agent);
+    return absl::OkStatus();
+  }
+  Lose(event.agent, event.reason, absl::StatusCode::kUnavailable);
+  return absl::OkStatus();
+}
+
+absl::Status RunState::On(const AgentFailed& event) {
+  if (absl::StatusOr<Agent*> agent = Find(event.agent); !agent.ok()) return agent.status();
+  if (stage_ == Stage::kWaitingForAgents || stage_ == Stage::kSettingUp) {
+    return absl::FailedPreconditionError("Failed came before an assignment");
+  }
+  commands_.emplace_back(EndRun{event.agent});
+  Lose(event.agent, event.reason, absl::StatusCode::kUnavailable);
+  return absl::OkStatus();
+}
+
+absl::Status RunState::On(const AgentReady& event) {
+  absl::StatusOr<Agent*> agent = Find(event.agent);
+  if (!agent.ok()) return agent.status();
+  if (stage_ != Stage::kConnecting || (*agent)->ready) {
+    return absl::FailedPreconditionError("Ready came without an assignment that it could answer");
+  }
+  (*agent)->ready = true;
+  const auto ready = [](const auto& entry) { return entry.second.ready; };
+  if (std::all_of(agents_.begin(), agents_.end(), ready)) ReadClocksOrFinish();
+  return absl::OkStatus();
+}
+
+absl::Status RunState::On(const AgentReported& event) {
+  absl::StatusOr<Agent*> agent = Find(event.agent);
+  if (!agent.ok()) return agent.status();
+  if (!InPhase() || (*agent)->ended_phase) {
+    return absl::FailedPreconditionError("an Interval came while no phase was under way");
+  }
+  (*agent)->heard_ns = now_ns_;
+  return absl::OkStatus();
+}
+
+absl::Status RunState::On(const AgentEndedPhase& event) {
+  absl::StatusOr<Agent*> agent = Find(event.agent);
+  if (!agent.ok()) return agent.status();
+  if (!InPhase() || (*agent)->ended_phase) {
+    return absl::FailedPreconditionError("PhaseEnded came while no phase was under way");
+  }
+  (*agent)->ended_phase = true;
+  (*agent)->heard_ns = now_ns_;
+  EndPhaseIfAllHave();
+  return absl::OkStatus();
+}
+
+absl::Status RunState::On(const TargetPrepared& event) {
+  if (stage_ != Stage::kSettingUp) return absl::FailedPreconditionError("no target was to be prepared");
+  preparing_target_ = false;
+  if (!event.status.ok()) {
+    End(event.status);
+    return absl::OkStatus();
+  }
+  stage_ = Stage::kConnecting;
+  deadline_ns_ = After(now_ns_, connect_);
+  commands_.emplace_back(AssignAll{});
+  return absl::OkStatus();
+}
+
+absl::Status RunState::On(const ClockRead& event) {
+  absl::StatusOr<Agent*> agent = Find(event.agent);
+  if (!agent.ok()) return agent.status();
+  if (stage_ != Stage::kReadingClocks) return absl::FailedPreconditionError("no clocks were to be read");
+  (*agent)->clock_read = true;
+  (*agent)->lead_ns = event.lead_ns;
+  StartPhaseIfAllRead();
+  return absl::OkStatus();
+}
+
+absl::Status RunState::On(const Cancelled&) {
+  if (cancelled_) return absl::OkStatus();
+  cancelled_ = true;
+  if (InPhase()) {
+    commands_.emplace_back(StopPhase{phase_});
+    StartDraining();
+  } else if (phase_ > 0) {
+    End(absl::OkStatus());
+  } else {
+    End(absl::CancelledError("cancelled before the first phase began"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RunState::On(const TimePassed&) {
+  if (now_ns_ < DeadlineNanos()) return absl::OkStatus();
+  switch (stage_) {
+    case Stage::kWaitingForAgents:
+      End(absl::DeadlineExceededError(absl::StrCat("only ", agents_.size(), " of ", agents_wanted_,
+                                                   " agents came within ", absl::FormatDuration(wait_),
+                                                   ": start more of them, or wait longer")));
+      break;
+    case Stage::kSettingUp:
+      End(absl::DeadlineExceededError(absl::StrCat("setting up the target took longer than ",
+                                                   absl::FormatDuration(set_up_),
+                                                   ": see what the database is busy with or waits for")));
+      break;
+    case Stage::kConnecting:
+      End(absl::DeadlineExceededError(absl::StrCat(
+          NamesOfNotReady(), " did not report open connections within ", absl::FormatDuration(connect_),
+          " (pool.connect_timeout and a margin): see whether the database answers and the agent's machine is "
+          "alive")));
+      break;
+    case Stage::kReadingClocks:
+      LoseThoseThat(
+          [](const Agent& agent) { return !agent.clock_read; },
+          absl::StrCat("it did not answer clock probes within ", absl::FormatDuration(kReadClocksLimit)));
+      break;
+    case Stage::kRunning:
+      if (!PhaseCounts()) {
+        StartDraining();
+        break;
+      }
+      LoseThoseThat(
+          [this](const Agent& agent) {
+            return !agent.ended_phase && now_ns_ >= After(agent.heard_ns, kSilenceLimit);
+          },
+          absl::StrCat("it sent nothing for ", absl::FormatDuration(kSilenceLimit)));
+      break;
+    case Stage::kDraining:
+      LoseThoseThat([](const Agent& agent) { return !agent.ended_phase; },
+                    "it did not report the end of the phase in time");
+      break;
+    case Stage::kEnded:
+      break;
+  }
+  return absl::OkStatus();
+}
+
+int64_t RunState::DeadlineNanos() const {
+  if (stage_ == Stage::kEnded) return INT64_MAX;
+  int64_t deadline = deadline_ns_;
+  if (stage_ == Stage::kRunning && PhaseCounts()) {
+    for (const auto& [id, agent] : agents_) {
+      if (!agent.ended_phase) deadline = std::min(deadline, After(agent.heard_ns, kSilenceLimit));
+    }
+  }
+  return deadline;
+}
+
+std::vector<AgentId> RunState::agents() const {
+  std::vector<AgentId> ids;
+  for (const auto& [id, agent] : agents_) ids.push_back(id);
+  return ids;
+}
+
+bool RunState::IsReady(AgentId agent) const {
+  const auto found = agents_.find(agent);
+  return found != agents_.end() && found->second.ready;
+}
+
+absl::StatusOr<RunState::Agent*> RunState::Find(AgentId agent) {
+  const auto found = agents_.find(agent);
+  if (found == agents_.end()) return absl::FailedPreconditionError("the agent takes no part in the run");
+  return &found->second;
+}
+
+void RunState::StartSetUp() {
+  stage_ = Stage::kSettingUp;
+  deadline_ns_ = After(now_ns_, set_up_);
+  agents_wanted_ = static_cast<uint32_t>(agents_.size());
+  preparing_target_ = true;
+  commands_.emplace_back(PrepareTarget{});
+}
+
+void RunState::ReadClocksOrFinish() {
+  if (cancelled_ || phase_ == planned_.size() || agents_.empty()) {
+    End(absl::OkStatus());
+    return;
+  }
+  stage_ = Stage::kReadingClocks;
+  deadline_ns_ = After(now_ns_, kReadClocksLimit);
+  for (auto& [id, agent] : agents_) agent.clock_read = false;
+  commands_.emplace_back(ReadClocks{});
+}
+
+void RunState::StartPhaseIfAllRead() {
+  int64_t lead_ns = 0;
+  for (const auto& [id, agent] : agents_) {
+    if (!agent.clock_read) return;
+    lead_ns = std::max(lead_ns, agent.lead_ns);
+  }
+  stage_ = Stage::kRunning;
+  start_ns_ = now_ns_ + lead_ns;
+  deadline_ns_ = After(start_ns_, planned_[phase_]);
+  for (auto& [id, agent] : agents_) {
+    agent.ended_phase = false;
+    agent.heard_ns = start_ns_;
+  }
+  commands_.emplace_back(StartPhase{phase_, start_ns_});
+}
+
+void RunState::StartDraining() {
+  stage_ = Stage::kDraining;
+  deadline_ns_ = After(std::max(now_ns_, start_ns_), drain_[phase_] + kMargin);
+}
+
+void RunState::EndPhaseIfAllHave() {
+  const auto ended = [](const auto& entry) { return entry.second.ended_phase; };
+  if (!std::all_of(agents_.begin(), agents_.end(), ended)) return;
+  commands_.emplace_back(ClosePhase{phase_});
+  ++phase_;
+  ReadClocksOrFinish();
+}
+
+void RunState::Lose(AgentId agent, const std::string& reason, absl::StatusCode code) {
+  const std::string name = agents_[agent].name;
+  agents_.erase(agent);
+  if (phase_ == 0 && !InPhase()) {
+    End(absl::Status(code, absl::StrCat("agent ", name, " can't take part: ", reason)));
+    return;
+  }
+  const double seconds = InPhase() ? static_cast<double>(now_ns_ - start_ns_) / 1e9 : -1;
+  commands_.emplace_back(LoseAgent{agent, reason, phase_, seconds});
+  if (InPhase()) {
+    EndPhaseIfAllHave();
+  } else if (agents_.empty()) {
+    End(absl::OkStatus());
+  } else {
+    StartPhaseIfAllRead();
+  }
+}
+
+void RunState::LoseThoseThat(absl::FunctionRef<bool(const Agent&)> have_not_answered,
+                             const std::string& reason) {
+  std::vector<AgentId> lost;
+  for (const auto& [id, agent] : agents_) {
+    if (have_not_answered(agent)) lost.push_back(id);
+  }
+  for (AgentId id : lost) {
+    if (stage_ == Stage::kEnded) return;
+    commands_.emplace_back(EndRun{id});
+    Lose(id, reason, absl::StatusCode::kDeadlineExceeded);
+  }
+}
+
+void RunState::End(absl::Status status) {
+  if (preparing_target_) commands_.emplace_back(CancelPrepareTarget{});
+  if (stage_ >= Stage::kConnecting) {
+    for (const auto& [id, agent] : agents_) commands_.emplace_back(EndRun{id});
+  }
+  stage_ = Stage::kEnded;
+  commands_.emplace_back(Finish{std::move(status), cancelled_});
+}
+
+std::string RunState::NamesOfNotReady() const {
+  std::string first;
+  size_t others = 0;
+  for (const auto& [id, agent] : agents_) {
+    if (agent.ready) continue;
+    if (first.empty()) {
+      first = agent.name;
+    } else {
+      ++others;
+    }
+  }
+  if (others == 0) return absl::StrCat("agent ", first);
+  return absl::StrCat("agent ", first, " and ", others, others == 1 ? " other" : " others");
+}
+
+}  // namespace trunkload

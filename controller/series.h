@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "common/histogram.h"
+#include "trunkload/v1/fleet.pb.h"
+#include "trunkload/v1/result.pb.h"
+
+namespace trunkload {
+
+// A phase second by second, over the whole fleet. Keeps the latencies of the newest few seconds only, so that
+// its size grows by some numbers a second. Not thread-safe.
+class Series {
+ public:
+  // `interval` has passed CheckInterval. What covers several seconds is spread evenly over them, its
+  // latencies count in the last.
+  void Add(const v1::Interval& interval);
+  // Nothing more is to come for the seconds before this one. Latencies that come all the same only raise its
+  // maximum.
+  void CompleteBefore(uint32_t second);
+
+  // All seconds before this one are complete.
+  uint32_t complete() const { return complete_; }
+  const std::vector<v1::SeriesPoint>& points() const { return points_; }
+
+ private:
+  std::vector<v1::SeriesPoint> points_;
+  uint32_t complete_ = 0;
+  std::map<uint32_t, Histogram> open_;
+};
+
+}  // namespace trunkload

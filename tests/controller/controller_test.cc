@@ -1,0 +1,258 @@
+#include "controller/controller.h"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "controller/plan/plan_check.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace trunkload {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr int64_t kSecond = 1'000'000'000;
+
+class ManualClock : public Clock {
+ public:
+  int64_t MonotonicNanos() const override { return now_ns; }
+  int64_t WallNanos() const override { return 1'795'000'000 * kSecond; }
+  int64_t now_ns = 1'000 * kSecond;
+};
+
+v1::Plan OnePhase(uint32_t application_servers) {
+  v1::Plan plan;
+  plan.set_name("one");
+  plan.mutable_target()->set_conninfo("dbname=bench");
+  plan.mutable_fleet()->set_application_servers(application_servers);
+  plan.add_scripts()->set_builtin(v1::BUILTIN_INSERT_SINGLE);
+  v1::Phase& phase = *plan.add_phases();
+  phase.set_name("closed");
+  phase.mutable_duration()->set_seconds(5);
+  phase.mutable_load()->mutable_closed()->set_clients(4);
+  absl::StatusOr<v1::Plan> valid = ValidatePlan(std::move(plan));
+  EXPECT_TRUE(valid.ok()) << valid.status();
+  return *valid;
+}
+
+// Agents that do only what a test has them do; their clocks are the controller's.
+class ControllerTest : public testing::Test, private ControllerOutside {
+ protected:
+  void Join(AgentId agent, const std::string& name) {
+    controller_.OnAgentConnected(agent);
+    v1::AgentMessage message;
+    message.mutable_hello()->set_protocol(1);
+    message.mutable_hello()->set_name(name);
+    controller_.OnAgentMessage(agent, message, clock_.now_ns);
+  }
+  void Ready(AgentId agent) {
+    v1::AgentMessage message;
+    message.mutable_ready()->set_run_id(run_id_);
+    controller_.OnAgentMessage(agent, message, clock_.now_ns);
+  }
+  void Report(AgentId agent, uint32_t second, uint64_t transactions) {
+    v1::AgentMessage message;
+    v1::Interval& interval = *message.mutable_interval();
+    interval.set_number(second);
+    interval.set_first_second(second);
+    interval.set_last_second(second);
+    interval.add_scripts()->set_transactions(transactions);
+    controller_.OnAgentMessage(agent, message, clock_.now_ns);
+  }
+  void EndPhase(AgentId agent, uint64_t intervals) {
+    v1::AgentMessage message;
+    message.mutable_phase_ended()->set_intervals(intervals);
+    message.mutable_phase_ended()->set_started_ns(start_ns_[agent]);
+    controller_.OnAgentMessage(agent, message, clock_.now_ns);
+  }
+  void Fail(AgentId agent, const std::string& reason) {
+    v1::AgentMessage message;
+    message.mutable_failed()->set_run_id(run_id_);
+    message.mutable_failed()->set_reason(reason);
+    controller_.OnAgentMessage(agent, message, clock_.now_ns);
+  }
+  void Start(uint32_t application_servers, uint32_t agents) {
+    absl::StatusOr<std::string> id = controller_.StartRun(OnePhase(application_servers), {.agents = agents});
+    ASSERT_TRUE(id.ok()) << id.status();
+    run_id_ = *id;
+  }
+  void RunUntil(int64_t time_ns) {
+    while (controller_.NextTickNanos() <= time_ns) {
+      clock_.now_ns = std::max(clock_.now_ns, controller_.NextTickNanos());
+      controller_.OnTick();
+      for (const auto& [agent, reply] : std::exchange(replies_, {})) {
+        controller_.OnAgentMessage(agent, reply, clock_.now_ns);
+      }
+    }
+    clock_.now_ns = std::max(clock_.now_ns, time_ns);
+  }
+  // Two agents in the middle of their phase.
+  void StartTwo() {
+    Join(1, "a-1");
+    Join(2, "a-2");
+    Start(4, 2);
+    RunUntil(clock_.now_ns);
+    controller_.OnTargetPrepared(v1::ServerInfo());
+    Ready(1);
+    Ready(2);
+    RunUntil(clock_.now_ns + kSecond);
+    ASSERT_EQ(start_ns_.size(), 2);
+    ASSERT_LE(start_ns_[1], clock_.now_ns);
+  }
+
+  ManualClock clock_;
+  Controller controller_{clock_, *this};
+  std::string run_id_;
+  std::map<AgentId, v1::Assignment> assignments_;
+  std::map<AgentId, int64_t> start_ns_;
+  std::map<AgentId, absl::Status> disconnected_;
+  std::vector<v1::Progress> progress_;
+  std::optional<absl::StatusOr<v1::RunResult>> result_;
+  int preparations_ = 0;
+  int ended_runs_told_ = 0;
+
+ private:
+  void Send(AgentId to, const v1::ControllerMessage& message) override {
+    if (message.has_assignment()) assignments_[to] = message.assignment();
+    if (message.has_start_phase()) start_ns_[to] = message.start_phase().start_ns();
+    if (message.has_end_run()) ++ended_runs_told_;
+    if (!message.has_clock_probe()) return;
+    v1::AgentMessage reply;
+    reply.mutable_clock_reply()->set_number(message.clock_probe().number());
+    reply.mutable_clock_reply()->set_received_ns(clock_.now_ns);
+    reply.mutable_clock_reply()->set_sent_ns(clock_.now_ns);
+    replies_.emplace_back(to, std::move(reply));
+  }
+  void Disconnect(AgentId agent, const absl::Status& why) override { disconnected_[agent] = why; }
+  void PrepareTarget(const v1::Plan&) override { ++preparations_; }
+  void CancelPrepareTarget() override { --preparations_; }
+  void OnProgress(const v1::Progress& progress) override { progress_.push_back(progress); }
+  void OnRunEnded(absl::StatusOr<v1::RunResult> result) override { result_ = std::move(result); }
+
+  std::vector<std::pair<AgentId, v1::AgentMessage>> replies_;
+};
+
+TEST_F(ControllerTest, OneRunAtATime) {
+  Start(4, 2);
+  const absl::Status second = controller_.StartRun(OnePhase(4), {}).status();
+  EXPECT_TRUE(absl::IsResourceExhausted(second));
+  EXPECT_THAT(second.message(), HasSubstr(run_id_));
+  controller_.CancelRun();
+  ASSERT_TRUE(result_);
+  EXPECT_TRUE(absl::IsCancelled(result_->status()));
+  EXPECT_TRUE(controller_.StartRun(OnePhase(4), {}).ok());
+}
+
+TEST_F(ControllerTest, RunIdsSortByTime) {
+  Start(4, 2);
+  EXPECT_THAT(run_id_, testing::MatchesRegex("2026[0-9]{4}-[0-9]{6}-[0-9a-f]{4}"));
+}
+
+TEST_F(ControllerTest, RefusesMoreAgentsThanThePlanHasWorkFor) {
+  EXPECT_TRUE(absl::IsInvalidArgument(controller_.StartRun(OnePhase(2), {.agents = 3}).status()));
+  Join(1, "a-1");
+  Join(2, "a-2");
+  Join(3, "a-3");
+  Start(2, 1);
+  EXPECT_FALSE(result_) << "nothing ends inside StartRun";
+  RunUntil(clock_.now_ns);
+  EXPECT_EQ(preparations_, 0) << "no tables are made for a run that can't follow";
+  ASSERT_TRUE(result_);
+  EXPECT_THAT(result_->status().message(), HasSubstr("too few for 3 agents"));
+}
+
+TEST_F(ControllerTest, AllAgentsThatAreThereTakePart) {
+  for (AgentId agent : {1, 2, 3}) Join(agent, "a-" + std::to_string(agent));
+  Start(4, 1);
+  RunUntil(clock_.now_ns);
+  controller_.OnTargetPrepared(v1::ServerInfo());
+  EXPECT_EQ(assignments_.size(), 3);
+}
+
+TEST_F(ControllerTest, AFirstMessageThatIsNotHelloEndsTheStream) {
+  controller_.OnAgentConnected(1);
+  Ready(1);
+  EXPECT_TRUE(absl::IsFailedPrecondition(disconnected_[1]));
+  Join(2, "same");
+  Join(3, "same");
+  EXPECT_TRUE(absl::IsAlreadyExists(disconnected_[3]));
+  EXPECT_FALSE(disconnected_.contains(2));
+}
+
+TEST_F(ControllerTest, ProgressTellsTheNewestCompleteSecond) {
+  StartTwo();
+  RunUntil(start_ns_[1] + kSecond + kSecond / 10);
+  Report(1, 0, 30);
+  Report(2, 0, 12);
+  RunUntil(start_ns_[1] + kSecond + kSecond / 2);
+  EXPECT_EQ(progress_.back().throughput_per_s(), 42);
+  EXPECT_EQ(progress_.back().stage(), v1::Progress::STAGE_RUNNING);
+  EXPECT_EQ(progress_.back().phase(), "closed");
+  EXPECT_EQ(progress_.back().duration_s(), 5);
+  EXPECT_EQ(progress_.back().agents(), 2);
+  const size_t before = progress_.size();
+  RunUntil(start_ns_[1] + 4 * kSecond + kSecond / 2);
+  EXPECT_EQ(progress_.size(), before + 3) << "once a second";
+}
+
+TEST_F(ControllerTest, AnAgentThatJoinsInMidRunStaysForTheNext) {
+  StartTwo();
+  Join(3, "a-3");
+  EXPECT_FALSE(assignments_.contains(3));
+  Report(3, 0, 5);
+  EXPECT_FALSE(disconnected_.contains(3)) << "what it says of another run is ignored";
+  EndPhase(1, 0);
+  EndPhase(2, 0);
+  ASSERT_TRUE(result_ && result_->ok());
+  EXPECT_EQ((*result_)->agents_size(), 2);
+  EXPECT_EQ(ended_runs_told_, 2);
+  Start(4, 3);
+  RunUntil(clock_.now_ns);
+  controller_.OnTargetPrepared(v1::ServerInfo());
+  EXPECT_EQ(assignments_.size(), 3);
+}
+
+TEST_F(ControllerTest, AnAgentThatBreaksTheProtocolIsLostAndNamed) {
+  StartTwo();
+  Report(1, 4'000'000, 5);
+  EXPECT_TRUE(absl::IsInvalidArgument(disconnected_[1]));
+  Report(2, 0, 7);
+  EndPhase(2, 1);
+  ASSERT_TRUE(result_ && result_->ok());
+  EXPECT_EQ((*result_)->phases(0).transactions(), 7);
+  EXPECT_TRUE((*result_)->agents(0).lost());
+  EXPECT_FALSE((*result_)->agents(1).lost());
+  EXPECT_THAT(
+      (*result_)->verdict().reasons(),
+      testing::Contains(HasSubstr("agent a-1 was lost in second 0 of phase closed: it broke the protocol")));
+}
+
+TEST_F(ControllerTest, AReasonFromAnAgentIsOneLineForATerminal) {
+  StartTwo();
+  Fail(1, "no\x1b[2J\nmemory" + std::string(5000, 'x'));
+  EndPhase(2, 0);
+  ASSERT_TRUE(result_ && result_->ok());
+  const std::string reason = (*result_)->verdict().reasons(0);
+  EXPECT_THAT(reason, HasSubstr("no [2J memory"));
+  EXPECT_LT(reason.size(), 1000);
+}
+
+TEST_F(ControllerTest, AResultIsBuiltFromWhatCameBeforeAllWereLost) {
+  StartTwo();
+  RunUntil(start_ns_[1] + 2 * kSecond);
+  Report(1, 0, 30);
+  controller_.OnAgentLeft(1);
+  controller_.OnAgentLeft(2);
+  ASSERT_TRUE(result_ && result_->ok());
+  EXPECT_FALSE((*result_)->verdict().valid());
+  EXPECT_EQ((*result_)->phases(0).transactions(), 30);
+  EXPECT_NEAR((*result_)->phases(0).duration_s(), 2, 0.01) << "as long as it went, not as planned";
+}
+
+}  // namespace
+}  // namespace trunkload

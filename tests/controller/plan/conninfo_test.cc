@@ -1,0 +1,54 @@
+#include "controller/plan/conninfo.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace trunkload {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+TEST(ConninfoTest, KeepsWhatHasNoPassword) {
+  for (const std::string conninfo : {"", "host=a  port = 5432", "postgresql://u@h:1,h2/db?sslmode=require"}) {
+    EXPECT_EQ(CheckConninfo(conninfo), absl::OkStatus()) << conninfo;
+    EXPECT_EQ(RedactedConninfo(conninfo), conninfo);
+  }
+}
+
+TEST(ConninfoTest, RemovesEverySpellingOfAPassword) {
+  for (const std::string conninfo :
+       {"host=h password=geheim", "password=geheim host=h", "host=h password = 'geheim x'",
+        "host=h password='x\\'geheim'", "host=h password=x\\ geheim", "password='' host=h sslpassword=geheim",
+        "postgresql://:geheim@h", "postgres://h?password=geheim", "postgres://h?p%61ssword=geheim",
+        "postgresql://:%67eheim@h", "password=a password=geheim host=h", "password=geheim\nhost=h"}) {
+    ASSERT_EQ(CheckConninfo(conninfo), absl::OkStatus()) << conninfo;
+    EXPECT_EQ(RedactedConninfo(conninfo), "host='h'") << conninfo;
+  }
+  EXPECT_EQ(RedactedConninfo("password=geheim user='o\\'neil \\\\x' dbname=''"),
+            "user='o\\'neil \\\\x' dbname=''");
+}
+
+TEST(ConninfoTest, WhatLibpqRefusesIsRefusedWithoutASecret) {
+  for (const std::string conninfo :
+       {"geheim", "host=h password=a geheim", "password='geheim", "passwort=geheim", "password=x geheim=y",
+        "postgresql://u:geheim@h/db?x=y", "postgresql://u:geheim@[h", "postgresql://u:geheim%zz@h"}) {
+    const absl::Status status = CheckConninfo(conninfo);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << conninfo;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("expected key=value pairs"));
+    EXPECT_THAT(std::string(status.message()), Not(HasSubstr("geheim"))) << conninfo;
+    EXPECT_EQ(RedactedConninfo(conninfo), "") << conninfo;
+  }
+  EXPECT_FALSE(CheckConninfo(std::string("host=h\0 password=geheim", 23)).ok());
+  EXPECT_EQ(RedactedConninfo(std::string("host=h\0 password=geheim", 23)), "");
+}
+
+TEST(ConninfoTest, NamesTheNearestOption) {
+  EXPECT_THAT(std::string(CheckConninfo("host=h prot=5432").message()),
+              HasSubstr("'prot' is not an option of libpq's; did you mean 'port'?"));
+}
+
+}  // namespace
+}  // namespace trunkload

@@ -1,0 +1,399 @@
+#include "controller/run_state.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_join.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace trunkload {
+namespace {
+
+using Stage = RunState::Stage;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr int64_t kSecond = 1'000'000'000;
+
+v1::Plan TwoPhases() {
+  v1::Plan plan;
+  plan.mutable_fleet()->mutable_pool()->mutable_connect_timeout()->set_seconds(10);
+  for (const char* name : {"warm-up", "open"}) {
+    v1::Phase& phase = *plan.add_phases();
+    phase.set_name(name);
+    phase.mutable_duration()->set_seconds(8);
+    phase.mutable_drain_timeout()->set_seconds(3);
+    phase.mutable_load()->mutable_open()->set_rate(100);
+  }
+  return plan;
+}
+
+std::string Text(const RunState::Command& command) {
+  static const char* const kNames[] = {
+      "PrepareTarget", "CancelPrepareTarget", "AssignAll", "ReadClocks", "StartPhase",
+      "StopPhase",     "ClosePhase",          "LoseAgent", "EndRun",     "Finish"};
+  return kNames[command.index()];
+}
+
+// Drives a run of agents 1 and 2.
+class Course {
+ public:
+  explicit Course(v1::Plan plan = TwoPhases(), absl::Duration wait = absl::Seconds(60))
+      : state(plan, 2, wait, now) {}
+
+  // The commands by name; "error" where the event is illegal.
+  std::string operator()(const RunState::Event& event) {
+    absl::StatusOr<std::vector<RunState::Command>> result = state.Handle(event, now);
+    if (!result.ok()) return "error";
+    commands = *result;
+    return absl::StrJoin(commands, " ", [](std::string* out, const RunState::Command& command) {
+      out->append(Text(command));
+    });
+  }
+  // To the first moment of a stage, in phase 0 or 1.
+  void To(Stage stage, uint32_t phase = 0) {
+    if (stage == Stage::kWaitingForAgents) return;
+    (*this)(RunState::AgentsJoined{{{1, "a-1"}}});
+    (*this)(RunState::AgentsJoined{{{2, "a-2"}}});
+    if (stage == Stage::kSettingUp) return;
+    (*this)(RunState::TargetPrepared{absl::OkStatus()});
+    if (stage == Stage::kConnecting) return;
+    (*this)(RunState::AgentReady{1});
+    (*this)(RunState::AgentReady{2});
+    for (uint32_t i = 0;; ++i) {
+      if (stage == Stage::kReadingClocks && i == phase) return;
+      (*this)(RunState::ClockRead{1, kSecond / 10});
+      (*this)(RunState::ClockRead{2, kSecond});
+      if (stage == Stage::kRunning && i == phase) return;
+      now = state.DeadlineNanos();
+      (*this)(RunState::TimePassed{});
+      if (stage == Stage::kDraining && i == phase) return;
+      (*this)(RunState::AgentEndedPhase{1});
+      (*this)(RunState::AgentEndedPhase{2});
+      if (state.stage() == Stage::kEnded) return;
+    }
+  }
+  std::string Expire() {
+    now = state.DeadlineNanos();
+    return (*this)(RunState::TimePassed{});
+  }
+  const RunState::Finish& finish() const { return std::get<RunState::Finish>(commands.back()); }
+
+  int64_t now = 100 * kSecond;
+  RunState state;
+  std::vector<RunState::Command> commands;
+};
+
+TEST(RunStateTest, AWholeRun) {
+  Course run;
+  EXPECT_EQ(run(RunState::AgentsJoined{{{1, "a-1"}}}), "");
+  EXPECT_EQ(run(RunState::AgentsJoined{{{2, "a-2"}}}), "PrepareTarget");
+  EXPECT_EQ(run(RunState::AgentsJoined{{{3, "a-3"}}}), "") << "stays for the next run";
+  EXPECT_EQ(run(RunState::TargetPrepared{absl::OkStatus()}), "AssignAll");
+  EXPECT_THAT(run.state.agents(), ElementsAre(1, 2));
+  EXPECT_EQ(run(RunState::AgentReady{2}), "");
+  EXPECT_EQ(run(RunState::AgentReady{1}), "ReadClocks");
+  EXPECT_EQ(run(RunState::ClockRead{1, kSecond}), "");
+  EXPECT_EQ(run(RunState::ClockRead{2, kSecond / 10}), "StartPhase");
+  EXPECT_EQ(run.state.start_ns(), run.now + kSecond) << "far enough ahead for the slowest";
+  EXPECT_EQ(run.state.stage(), Stage::kRunning);
+  EXPECT_EQ(run(RunState::AgentReported{1}), "");
+  EXPECT_EQ(run.state.DeadlineNanos(), run.state.start_ns() + 8 * kSecond);
+  EXPECT_EQ(run.Expire(), "");
+  EXPECT_EQ(run.state.stage(), Stage::kDraining);
+  EXPECT_EQ(run(RunState::AgentEndedPhase{2}), "");
+  EXPECT_EQ(run(RunState::AgentReported{2}), "error");
+  EXPECT_EQ(run(RunState::AgentEndedPhase{2}), "error");
+  EXPECT_EQ(run(RunState::AgentEndedPhase{1}), "ClosePhase ReadClocks");
+  EXPECT_EQ(run.state.phase(), 1);
+  EXPECT_EQ(run(RunState::ClockRead{1, kSecond}), "");
+  EXPECT_EQ(run(RunState::ClockRead{2, kSecond}), "StartPhase");
+  EXPECT_EQ(run(RunState::AgentEndedPhase{1}), "");
+  EXPECT_EQ(run(RunState::AgentEndedPhase{2}), "ClosePhase EndRun EndRun Finish");
+  EXPECT_TRUE(run.finish().status.ok());
+  EXPECT_FALSE(run.finish().cancelled);
+  EXPECT_EQ(run.state.DeadlineNanos(), INT64_MAX);
+}
+
+// Every event in the first moment of every stage: what is commanded, and the stage after it.
+TEST(RunStateTest, EveryStageAndEvent) {
+  struct Expected {
+    std::string commands;
+    Stage stage;
+  };
+  constexpr Stage kWaiting = Stage::kWaitingForAgents, kSetUp = Stage::kSettingUp,
+                  kConnect = Stage::kConnecting, kClocks = Stage::kReadingClocks, kRun = Stage::kRunning,
+                  kDrain = Stage::kDraining, kEnd = Stage::kEnded;
+  const std::vector<std::pair<std::string, RunState::Event>> events = {
+      {"joined", RunState::AgentsJoined{{{9, "a-9"}}}},
+      {"left", RunState::AgentLeft{1, "gone"}},
+      {"stranger left", RunState::AgentLeft{9, "gone"}},
+      {"failed", RunState::AgentFailed{1, "no"}},
+      {"stranger failed", RunState::AgentFailed{9, "no"}},
+      {"ready", RunState::AgentReady{1}},
+      {"reported", RunState::AgentReported{1}},
+      {"ended phase", RunState::AgentEndedPhase{1}},
+      {"prepared", RunState::TargetPrepared{absl::OkStatus()}},
+      {"not prepared", RunState::TargetPrepared{absl::NotFoundError("no table")}},
+      {"clock read", RunState::ClockRead{1, 5}},
+      {"cancelled", RunState::Cancelled{}},
+      {"time passed", RunState::TimePassed{}}};
+  const std::map<Stage, std::vector<Expected>> table = {
+      {kWaiting,
+       {{"", kWaiting},
+        {"", kWaiting},
+        {"", kWaiting},
+        {"error", kWaiting},
+        {"error", kWaiting},
+        {"error", kWaiting},
+        {"error", kWaiting},
+        {"error", kWaiting},
+        {"error", kWaiting},
+        {"error", kWaiting},
+        {"error", kWaiting},
+        {"Finish", kEnd},
+        {"", kWaiting}}},
+      {kSetUp,
+       {{"", kSetUp},
+        {"CancelPrepareTarget Finish", kEnd},
+        {"", kSetUp},
+        {"error", kSetUp},
+        {"error", kSetUp},
+        {"error", kSetUp},
+        {"error", kSetUp},
+        {"error", kSetUp},
+        {"AssignAll", kConnect},
+        {"Finish", kEnd},
+        {"error", kSetUp},
+        {"CancelPrepareTarget Finish", kEnd},
+        {"", kSetUp}}},
+      {kConnect,
+       {{"", kConnect},
+        {"EndRun Finish", kEnd},
+        {"", kConnect},
+        {"EndRun EndRun Finish", kEnd},
+        {"error", kConnect},
+        {"", kConnect},
+        {"error", kConnect},
+        {"error", kConnect},
+        {"error", kConnect},
+        {"error", kConnect},
+        {"error", kConnect},
+        {"EndRun EndRun Finish", kEnd},
+        {"", kConnect}}},
+      {kClocks,
+       {{"", kClocks},
+        {"LoseAgent", kClocks},
+        {"", kClocks},
+        {"EndRun LoseAgent", kClocks},
+        {"error", kClocks},
+        {"error", kClocks},
+        {"error", kClocks},
+        {"error", kClocks},
+        {"error", kClocks},
+        {"error", kClocks},
+        {"", kClocks},
+        {"EndRun EndRun Finish", kEnd},
+        {"", kClocks}}},
+      {kRun,
+       {{"", kRun},
+        {"LoseAgent", kRun},
+        {"", kRun},
+        {"EndRun LoseAgent", kRun},
+        {"error", kRun},
+        {"error", kRun},
+        {"", kRun},
+        {"", kRun},
+        {"error", kRun},
+        {"error", kRun},
+        {"error", kRun},
+        {"StopPhase", kDrain},
+        {"", kRun}}},
+      {kDrain,
+       {{"", kDrain},
+        {"LoseAgent", kDrain},
+        {"", kDrain},
+        {"EndRun LoseAgent", kDrain},
+        {"error", kDrain},
+        {"error", kDrain},
+        {"", kDrain},
+        {"", kDrain},
+        {"error", kDrain},
+        {"error", kDrain},
+        {"error", kDrain},
+        {"StopPhase", kDrain},
+        {"", kDrain}}},
+      {kEnd, std::vector<Expected>(events.size(), {"error", kEnd})}};
+  for (const auto& [stage, row] : table) {
+    ASSERT_EQ(row.size(), events.size());
+    for (size_t i = 0; i < events.size(); ++i) {
+      SCOPED_TRACE(testing::Message() << "stage " << static_cast<int>(stage) << ", " << events[i].first);
+      Course run;
+      if (stage == kWaiting) run(RunState::AgentsJoined{{{1, "a-1"}}});
+      run.To(stage, 1);
+      if (stage == kWaiting && events[i].first == "joined") {
+        EXPECT_EQ(run(events[i].second), "PrepareTarget") << "the second of two";
+        continue;
+      }
+      EXPECT_EQ(run.state.stage(), stage);
+      EXPECT_EQ(run(events[i].second), row[i].commands);
+      EXPECT_EQ(run.state.stage(), row[i].stage);
+    }
+  }
+}
+
+TEST(RunStateTest, AllThatAreThereTakePart) {
+  Course run;
+  EXPECT_EQ(run(RunState::AgentsJoined{{{1, "a-1"}, {2, "a-2"}, {3, "a-3"}}}), "PrepareTarget");
+  EXPECT_THAT(run.state.agents(), ElementsAre(1, 2, 3));
+}
+
+TEST(RunStateTest, TooFewAgentsInTime) {
+  Course run(TwoPhases(), absl::Seconds(30));
+  run(RunState::AgentsJoined{{{1, "a-1"}}});
+  EXPECT_EQ(run.state.DeadlineNanos(), run.now + 30 * kSecond);
+  EXPECT_EQ(run.Expire(), "Finish");
+  EXPECT_TRUE(absl::IsDeadlineExceeded(run.finish().status));
+  EXPECT_THAT(run.finish().status.message(), HasSubstr("only 1 of 2 agents came within 30s"));
+}
+
+TEST(RunStateTest, SetUpFailsWithItsOwnSentence) {
+  Course run;
+  run.To(Stage::kSettingUp);
+  EXPECT_EQ(run(RunState::TargetPrepared{absl::NotFoundError("no database bench")}), "Finish");
+  EXPECT_EQ(run.finish().status, absl::NotFoundError("no database bench"));
+}
+
+TEST(RunStateTest, SetUpMayTakeLongerWithMoreRows) {
+  v1::Plan plan = TwoPhases();
+  Course few(plan);
+  plan.mutable_setup()->set_rows(10'000'000);
+  Course many(plan);
+  few.To(Stage::kSettingUp);
+  many.To(Stage::kSettingUp);
+  EXPECT_GT(many.state.DeadlineNanos(), few.state.DeadlineNanos());
+  EXPECT_EQ(few.Expire(), "CancelPrepareTarget Finish");
+  EXPECT_THAT(few.finish().status.message(), HasSubstr("setting up the target took longer"));
+}
+
+TEST(RunStateTest, AnAgentThatFailsWhileConnectingEndsTheRun) {
+  Course run;
+  run.To(Stage::kConnecting);
+  EXPECT_EQ(run(RunState::AgentFailed{2, "password authentication failed"}), "EndRun EndRun Finish");
+  EXPECT_EQ(run.finish().status.message(), "agent a-2 can't take part: password authentication failed");
+}
+
+TEST(RunStateTest, AgentsThatDoNotGetReadyInTime) {
+  Course run;
+  run.To(Stage::kConnecting);
+  run(RunState::AgentReady{1});
+  EXPECT_EQ(run(RunState::AgentReady{1}), "error") << "twice";
+  EXPECT_EQ(run.Expire(), "EndRun EndRun Finish");
+  EXPECT_THAT(run.finish().status.message(), HasSubstr("agent a-2 did not report open connections"));
+}
+
+TEST(RunStateTest, ALossBeforeTheFirstPhaseEndsTheRun) {
+  Course run;
+  run.To(Stage::kReadingClocks);
+  EXPECT_EQ(run(RunState::AgentLeft{1, "gone"}), "EndRun Finish");
+  EXPECT_FALSE(run.finish().status.ok());
+}
+
+TEST(RunStateTest, GoesOnWithoutALostAgent) {
+  Course run;
+  run.To(Stage::kRunning);
+  run.now = run.state.start_ns() + 4'500'000'000;
+  EXPECT_EQ(run(RunState::AgentLeft{1, "gone"}), "LoseAgent");
+  const auto& lost = std::get<RunState::LoseAgent>(run.commands[0]);
+  EXPECT_EQ(lost.agent, 1);
+  EXPECT_EQ(lost.phase, 0);
+  EXPECT_DOUBLE_EQ(lost.seconds, 4.5);
+  EXPECT_EQ(run(RunState::AgentEndedPhase{2}), "ClosePhase ReadClocks");
+  EXPECT_EQ(run(RunState::ClockRead{2, 1}), "StartPhase");
+}
+
+TEST(RunStateTest, TheLastOneThatWasWaitedForMayBeALostOne) {
+  Course run;
+  run.To(Stage::kRunning);
+  run(RunState::AgentEndedPhase{2});
+  EXPECT_EQ(run(RunState::AgentLeft{1, "gone"}), "LoseAgent ClosePhase ReadClocks");
+  Course clocks;
+  clocks.To(Stage::kReadingClocks, 1);
+  clocks(RunState::ClockRead{2, 1});
+  EXPECT_EQ(clocks(RunState::AgentLeft{1, "gone"}), "LoseAgent StartPhase");
+}
+
+TEST(RunStateTest, AllLostGivesAResult) {
+  Course run;
+  run.To(Stage::kRunning);
+  run(RunState::AgentLeft{1, "gone"});
+  EXPECT_EQ(run(RunState::AgentLeft{2, "gone"}), "LoseAgent ClosePhase Finish");
+  EXPECT_TRUE(run.finish().status.ok());
+}
+
+TEST(RunStateTest, ThoseThatDoNotEndThePhaseInTimeAreLost) {
+  Course run;
+  run.To(Stage::kDraining);
+  EXPECT_GE(run.state.DeadlineNanos(), run.state.start_ns() + 11 * kSecond);
+  run(RunState::AgentEndedPhase{2});
+  EXPECT_EQ(run.Expire(), "EndRun LoseAgent ClosePhase ReadClocks");
+  EXPECT_THAT(run.state.agents(), ElementsAre(2));
+}
+
+TEST(RunStateTest, ThoseThatDoNotAnswerProbesAreLost) {
+  Course run;
+  run.To(Stage::kReadingClocks, 1);
+  run(RunState::ClockRead{1, 1});
+  EXPECT_EQ(run.Expire(), "EndRun LoseAgent StartPhase");
+}
+
+TEST(RunStateTest, ACountedPhaseEndsWhenAgentsFallSilent) {
+  v1::Plan plan = TwoPhases();
+  plan.mutable_phases(0)->clear_duration();
+  plan.mutable_phases(0)->set_transactions(1000);
+  plan.mutable_phases(0)->mutable_load()->mutable_closed()->set_clients(3);
+  Course run(plan);
+  run.To(Stage::kRunning);
+  for (int i = 0; i < 600; ++i) {
+    run.now += kSecond;
+    EXPECT_EQ(run(RunState::AgentReported{1}), "");
+    if (i < 590) run(RunState::AgentReported{2});
+    EXPECT_EQ(run(RunState::TimePassed{}), "");
+  }
+  EXPECT_EQ(run.Expire(), "EndRun LoseAgent");
+  EXPECT_THAT(run.state.agents(), ElementsAre(1));
+  EXPECT_EQ(run.state.stage(), Stage::kRunning);
+}
+
+TEST(RunStateTest, CancelledBeforeThefirstPhaseThereIsNoResult) {
+  for (Stage stage :
+       {Stage::kWaitingForAgents, Stage::kSettingUp, Stage::kConnecting, Stage::kReadingClocks}) {
+    Course run;
+    run.To(stage);
+    run(RunState::Cancelled{});
+    EXPECT_TRUE(absl::IsCancelled(run.finish().status)) << static_cast<int>(stage);
+  }
+}
+
+TEST(RunStateTest, CancelledInAPhaseThereIsAResultAfterTheDrain) {
+  Course run;
+  run.To(Stage::kRunning);
+  EXPECT_EQ(run(RunState::Cancelled{}), "StopPhase");
+  EXPECT_EQ(run(RunState::Cancelled{}), "") << "the second is without effect";
+  EXPECT_EQ(run(RunState::AgentEndedPhase{1}), "");
+  EXPECT_EQ(run(RunState::AgentEndedPhase{2}), "ClosePhase EndRun EndRun Finish");
+  EXPECT_TRUE(run.finish().status.ok());
+  EXPECT_TRUE(run.finish().cancelled);
+
+  Course hung;
+  hung.To(Stage::kRunning);
+  hung(RunState::Cancelled{});
+  EXPECT_LE(hung.state.DeadlineNanos(), hung.state.start_ns() + 10 * kSecond);
+  EXPECT_EQ(hung.Expire(), "EndRun LoseAgent EndRun LoseAgent ClosePhase Finish");
+  EXPECT_TRUE(hung.finish().cancelled);
+}
+
+}  // namespace
+}  // namespace trunkload

@@ -1,0 +1,81 @@
+#include "controller/verdict.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace trunkload {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+RunFacts Good() {
+  RunFacts facts;
+  facts.phases.push_back({.name = "open", .recorded = true, .open = true, .transactions = 100});
+  facts.phases.back().agents.push_back({.name = "a-1",
+                                        .noticed = 1000,
+                                        .noticed_late = 10,
+                                        .busiest_reactor = 0.949,
+                                        .start_skew_us = 100'000});
+  facts.phases.back().agents.push_back({.name = "a-2", .noticed = 1000});
+  return facts;
+}
+
+TEST(VerdictTest, ValidUpToTheThresholds) {
+  EXPECT_TRUE(Judge(Good()).valid());
+  EXPECT_THAT(Judge(Good()).reasons(), ElementsAre());
+  EXPECT_TRUE(Judge(RunFacts{}).valid());
+}
+
+TEST(VerdictTest, LateArrivals) {
+  RunFacts facts = Good();
+  facts.phases[0].agents[0].noticed_late = 11;
+  facts.phases[0].agents[1].noticed_late = 500;
+  const v1::Verdict verdict = Judge(facts);
+  EXPECT_FALSE(verdict.valid());
+  EXPECT_THAT(verdict.reasons(), ElementsAre(testing::AllOf(HasSubstr("phase open: agent a-2 noticed 50.0%"),
+                                                            HasSubstr("(and 1 other agent likewise)"))));
+  facts.phases[0].open = false;
+  EXPECT_TRUE(Judge(facts).valid()) << "a closed load has no schedule";
+  facts.phases[0].open = true;
+  facts.phases[0].recorded = false;
+  EXPECT_TRUE(Judge(facts).valid()) << "a warm-up is not judged";
+}
+
+TEST(VerdictTest, FullReactor) {
+  RunFacts facts = Good();
+  facts.phases[0].agents[1].busiest_reactor = 0.95;
+  EXPECT_THAT(Judge(facts).reasons(), ElementsAre(HasSubstr("agent a-2 used 95% of a core")));
+}
+
+TEST(VerdictTest, StartSkew) {
+  RunFacts facts = Good();
+  facts.phases[0].agents[0].start_skew_us = 150'000;
+  EXPECT_THAT(Judge(facts).reasons(),
+              ElementsAre(HasSubstr("agent a-1 began 150 ms after the agreed instant")));
+  facts.phases[0].agents[0].start_skew_us = -150'000;
+  EXPECT_THAT(Judge(facts).reasons(), ElementsAre(HasSubstr("150 ms before")));
+}
+
+TEST(VerdictTest, MissingIntervalsNoTransactionsCancelled) {
+  RunFacts facts = Good();
+  facts.cancelled = true;
+  facts.phases[0].transactions = 0;
+  facts.phases[0].agents[1].missing_intervals = 3;
+  EXPECT_THAT(Judge(facts).reasons(),
+              ElementsAre(HasSubstr("cancelled"), HasSubstr("agent a-2 sent 3 intervals that never came in"),
+                          HasSubstr("no transaction succeeded")));
+}
+
+TEST(VerdictTest, LostAgents) {
+  RunFacts facts = Good();
+  facts.lost.push_back({"a-3", "its connection to the controller broke", "open", 4.9});
+  facts.lost.push_back({"a-4", "out of memory", "open", -1});
+  EXPECT_THAT(
+      Judge(facts).reasons(),
+      ElementsAre("agent a-3 was lost in second 4 of phase open: its connection to the controller broke",
+                  "agent a-4 was lost before phase open: out of memory"));
+}
+
+}  // namespace
+}  // namespace trunkload

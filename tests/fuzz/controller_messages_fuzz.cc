@@ -1,0 +1,86 @@
+#include <memory>
+
+#include "agent/run.h"
+#include "tests/fuzz/check.h"
+#include "tests/fuzz/fuzz_steps.h"
+
+namespace trunkload {
+namespace {
+
+class StoppedClock : public Clock {
+ public:
+  int64_t MonotonicNanos() const override { return 1; }
+  int64_t WallNanos() const override { return 1; }
+};
+
+// Checks that it is called in the order that its interface promises.
+class WatchedLoad : public Load {
+ public:
+  WatchedLoad(LoadEvents& events, WatchedLoad*& current) : events_(events), current_(current) {
+    current_ = this;
+  }
+  ~WatchedLoad() override { current_ = nullptr; }
+
+  void Open(const v1::Assignment& assignment) override {
+    FUZZ_CHECK(phases_ < 0, phases_);
+    phases_ = assignment.phases_size();
+  }
+  void StartPhase(uint32_t phase, int64_t) override {
+    FUZZ_CHECK(!under_way_ && static_cast<int>(phase) == next_ && next_ < phases_, phase);
+    ++next_;
+    under_way_ = true;
+  }
+  void StopPhase() override { FUZZ_CHECK(under_way_, next_); }
+  void Close() override {}
+
+  void EndPhase() {
+    if (!under_way_) return;
+    under_way_ = false;
+    v1::PhaseEnded ended;
+    ended.set_phase(static_cast<uint32_t>(next_ - 1));
+    events_.OnInterval({});
+    events_.OnPhaseEnded(ended);
+  }
+  void GetReady() { events_.OnLoadReady(8); }
+
+ private:
+  LoadEvents& events_;
+  WatchedLoad*& current_;
+  int phases_ = -1;
+  int next_ = 0;
+  bool under_way_ = false;
+};
+
+}  // namespace
+}  // namespace trunkload
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using trunkload::WatchedLoad;
+  trunkload::FuzzSteps steps(data, size);
+  const trunkload::StoppedClock clock;
+  WatchedLoad* load = nullptr;
+  trunkload::Run run(
+      clock,
+      [](const trunkload::v1::AgentMessage& message) { FUZZ_CHECK(message.kind_case() != 0, "empty"); },
+      [&load](trunkload::LoadEvents& events) { return std::make_unique<WatchedLoad>(events, load); });
+  while (!steps.done()) {
+    switch (steps.Byte() & 7) {
+      case 0:
+        if (load != nullptr) load->EndPhase();
+        break;
+      case 1:
+        if (load != nullptr) load->GetReady();
+        break;
+      case 2:
+        run.OnControllerLost();
+        break;
+      default:
+        if (trunkload::v1::ControllerMessage message; steps.Read(message)) {
+          // A broken protocol ends the stream.
+          if (!run.OnMessage(message, 1).ok()) run.OnControllerLost();
+        }
+    }
+    FUZZ_CHECK(run.active() == (load != nullptr), run.active());
+  }
+  return 0;
+}

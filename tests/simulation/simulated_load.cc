@@ -1,0 +1,122 @@
+#include "tests/simulation/simulated_load.h"
+
+#include <algorithm>
+
+#include "common/histogram.h"
+
+namespace trunkload {
+namespace {
+
+constexpr int64_t kMillisecond = 1'000'000;
+constexpr int64_t kSecond = 1'000 * kMillisecond;
+// How far its thread wakes up late.
+constexpr int64_t kLatestWakeUp = 100'000;
+constexpr int64_t kLongestDrain = 300 * kMillisecond;
+
+}  // namespace
+
+void SimulatedLoad::After(int64_t delay_ns, void (SimulatedLoad::*step)()) {
+  queue_.After(delay_ns, [this, step, generation = generation_] {
+    if (generation == generation_) (this->*step)();
+  });
+}
+
+void SimulatedLoad::Open(const v1::Assignment& assignment) {
+  assignment_ = assignment;
+  history_.phases.assign(static_cast<size_t>(assignment.phases_size()), {});
+  queue_.After(Uniform(5, 300) * kMillisecond, [this, generation = generation_] {
+    if (generation != generation_) return;
+    const auto servers = static_cast<uint32_t>(assignment_.application_servers_size());
+    events_->OnLoadReady(servers * assignment_.pool().size());
+  });
+}
+
+void SimulatedLoad::StartPhase(uint32_t phase, int64_t start_ns) {
+  phase_ = phase;
+  planned_start_ns_ = start_ns;
+  under_way_ = true;
+  next_number_ = 0;
+  next_second_ = 0;
+  const int64_t start_true_ns = std::max(queue_.now_ns(), clock_.TrueNanos(start_ns));
+  After(start_true_ns - queue_.now_ns() + Uniform(0, kLatestWakeUp), &SimulatedLoad::Begin);
+}
+
+void SimulatedLoad::Begin() {
+  history_.phases[phase_].started_ns = queue_.now_ns();
+  After(kSecond, &SimulatedLoad::Slice);
+  const int64_t duration_ns = assignment_.phases(static_cast<int>(phase_)).duration().seconds() * kSecond;
+  After(duration_ns + Uniform(0, kLongestDrain), &SimulatedLoad::EndPhase);
+}
+
+void SimulatedLoad::Slice() {
+  if (!under_way_) return;
+  // Now and then it can't send, and the next interval holds several seconds.
+  if (Uniform(0, 9) > 0) SendInterval();
+  After(kSecond, &SimulatedLoad::Slice);
+}
+
+uint32_t SimulatedLoad::ElapsedSeconds() const {
+  const int64_t started_ns = history_.phases[phase_].started_ns;
+  return started_ns < 0 ? 0 : static_cast<uint32_t>((queue_.now_ns() - started_ns) / kSecond);
+}
+
+void SimulatedLoad::StopPhase() {
+  if (under_way_) After(Uniform(0, kLongestDrain), &SimulatedLoad::EndPhase);
+}
+
+void SimulatedLoad::EndPhase() {
+  if (!under_way_) return;
+  under_way_ = false;
+  LoadHistory::Phase& history = history_.phases[phase_];
+  if (history.started_ns < 0) history.started_ns = queue_.now_ns();
+  SendInterval();
+  v1::PhaseEnded ended;
+  ended.set_phase(phase_);
+  ended.set_intervals(next_number_);
+  ended.set_started_ns(planned_start_ns_ + history.started_ns - clock_.TrueNanos(planned_start_ns_));
+  ended.set_cpu_ns(static_cast<uint64_t>(Uniform(1, kSecond)));
+  // A slice or another end that is still planned belongs to no phase any more.
+  ++generation_;
+  events_->OnPhaseEnded(ended);
+}
+
+void SimulatedLoad::SendInterval() {
+  v1::Interval interval;
+  interval.set_phase(phase_);
+  interval.set_number(next_number_++);
+  interval.set_first_second(next_second_);
+  interval.set_last_second(std::max(next_second_, under_way_ ? ElapsedSeconds() - 1 : ElapsedSeconds()));
+  next_second_ = interval.last_second() + 1;
+  Histogram lag;
+  for (int i = 0; i < assignment_.scripts_size(); ++i) *interval.add_scripts() = MakeScript();
+  for (int i = 0; i < 20; ++i) lag.Record(Uniform(0, kMillisecond));
+  *interval.mutable_schedule_lag() = lag.ToProto();
+  interval.set_reactor_cpu_ns(static_cast<uint64_t>(Uniform(1, kSecond / 2)));
+  interval.set_busiest_reactor(0.5);
+  interval.set_connections_lost(static_cast<uint64_t>(Uniform(0, 1)));
+  interval.set_last_completion_ns((interval.last_second() + 1) * static_cast<uint64_t>(kSecond) - 1);
+  history_.phases[phase_].intervals.push_back(interval);
+  events_->OnInterval(std::move(interval));
+}
+
+v1::ScriptInterval SimulatedLoad::MakeScript() {
+  v1::ScriptInterval script;
+  const int64_t transactions = Uniform(1, 30);
+  const int64_t errors = Uniform(0, 2);
+  const int64_t dropped = Uniform(0, 1);
+  script.set_offered(static_cast<uint64_t>(transactions + errors + dropped));
+  script.set_transactions(static_cast<uint64_t>(transactions));
+  script.set_rows(static_cast<uint64_t>(transactions * 3));
+  script.set_dropped(static_cast<uint64_t>(dropped));
+  if (errors > 0) (*script.mutable_errors())["23505"] = static_cast<uint64_t>(errors);
+  Histogram response;
+  Histogram failed;
+  for (int64_t i = 0; i < transactions; ++i) response.Record(Uniform(100'000, 80 * kMillisecond));
+  for (int64_t i = 0; i < errors; ++i) failed.Record(Uniform(100'000, 80 * kMillisecond));
+  *script.mutable_response() = response.ToProto();
+  *script.mutable_service() = *script.mutable_pool_wait() = *script.mutable_send_lag() = script.response();
+  *script.mutable_failed() = failed.ToProto();
+  return script;
+}
+
+}  // namespace trunkload

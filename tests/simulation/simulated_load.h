@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <random>
+#include <vector>
+
+#include "agent/load.h"
+#include "tests/simulation/event_queue.h"
+#include "tests/simulation/simulated_clock.h"
+
+namespace trunkload {
+
+// What a load did, by the simulation's own account.
+struct LoadHistory {
+  struct Phase {
+    int64_t started_ns = -1;  // simulated time
+    std::vector<v1::Interval> intervals;
+  };
+  std::vector<Phase> phases;
+  std::string protocol_error;
+};
+
+// A load without a database: makes plausible intervals, one a second and some late ones of several seconds,
+// and writes down what it made. Not thread-safe; its queue must not outlive it with events of its own, so
+// that it is kept until the simulation's end.
+class SimulatedLoad : public Load {
+ public:
+  SimulatedLoad(EventQueue& queue, const SimulatedClock& clock, std::mt19937_64& random, LoadEvents& events,
+                LoadHistory& history)
+      : queue_(queue), clock_(clock), random_(random), events_(&events), history_(history) {}
+
+  void Open(const v1::Assignment& assignment) override;
+  void StartPhase(uint32_t phase, int64_t start_ns) override;
+  void StopPhase() override;
+  void Close() override { ++generation_; }
+
+ private:
+  void After(int64_t delay_ns, void (SimulatedLoad::*step)());
+  void Begin();
+  void Slice();
+  void EndPhase();
+  void SendInterval();
+  v1::ScriptInterval MakeScript();
+  int64_t Uniform(int64_t low, int64_t high) {
+    return std::uniform_int_distribution<int64_t>(low, high)(random_);
+  }
+  uint32_t ElapsedSeconds() const;
+
+  EventQueue& queue_;
+  const SimulatedClock& clock_;
+  std::mt19937_64& random_;
+  LoadEvents* events_;
+  LoadHistory& history_;
+  v1::Assignment assignment_;
+  uint64_t generation_ = 0;
+  uint32_t phase_ = 0;
+  int64_t planned_start_ns_ = 0;
+  bool under_way_ = false;
+  uint64_t next_number_ = 0;
+  uint32_t next_second_ = 0;
+};
+
+}  // namespace trunkload

@@ -1,0 +1,329 @@
+"""The programs under test, the servers they run against, and what they leave behind.
+
+`python3 lab.py` says which tests will be skipped on this machine, and why.
+"""
+import contextlib
+import glob
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+
+REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("TRUNKLOAD_BUILD", os.path.join(REPOSITORY, "build", "dev"))
+
+
+def program(name):
+    return os.path.join(BUILD, name)
+
+
+def postgres_bin():
+    """The folder of PostgreSQL's newest server programs, or None."""
+    found = glob.glob("/usr/lib/postgresql/*/bin/initdb")
+    return os.path.dirname(max(found, key=lambda path: int(path.split("/")[4]))) if found else None
+
+
+def citus_installed():
+    bin_folder = postgres_bin()
+    if bin_folder is None:
+        return False
+    version = bin_folder.split("/")[4]
+    return os.path.exists(f"/usr/share/postgresql/{version}/extension/citus.control")
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def wait_until(condition, what, timeout=20):
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"{timeout} s have passed without this: {what}")
+
+
+def go_ahead():
+    with contextlib.suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+
+
+class Lab:
+    """A place to run the programs in, with a folder for temporary files: what is left there shows."""
+
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix="trunkload-lab-")
+        os.chmod(self.folder, 0o755)
+        self.temporary = os.path.join(self.folder, "tmp")
+        os.mkdir(self.temporary)
+        os.chmod(self.temporary, 0o1777)
+        # Handed down to every process that is started here, so that those which are left over can be told.
+        self._mark = uuid.uuid4().hex
+        self._files = 0
+        # Set, what is started from then on goes ahead of all else on this machine, where that is allowed.
+        self.ahead = False
+
+    def close(self):
+        for pid in self.children():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(self.folder)
+
+    def children(self, name=""):
+        """Processes, started from here directly or not, whose program's name contains `name`: {pid: name}."""
+        mark = f"TRUNKLOAD_LAB={self._mark}".encode()
+        found = {}
+        for entry in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                with open(f"/proc/{entry}/environ", "rb") as environ:
+                    if mark not in environ.read().split(b"\0"):
+                        continue
+                with open(f"/proc/{entry}/comm") as comm:
+                    found[int(entry)] = comm.read().strip()
+        return {pid: comm for pid, comm in found.items() if name in comm}
+
+    def environment(self, **more):
+        # Nothing of the caller's own PostgreSQL settings may show through.
+        mine = {key: text for key, text in os.environ.items() if not key.startswith("PG")}
+        return {**mine, "TRUNKLOAD_LAB": self._mark, "TMPDIR": self.temporary, "LC_ALL": "C.UTF-8", **more}
+
+    def file(self, name, text=""):
+        self._files += 1
+        path = os.path.join(self.folder, f"{self._files}-{name}")
+        with open(path, "w") as out:
+            out.write(text)
+        return path
+
+    def start(self, *command, **environment):
+        return Process(self, command, environment)
+
+    def trunkload(self, *arguments, timeout=60, **environment):
+        """Runs trunkload to its end."""
+        process = self.start(program("trunkload"), *arguments, **environment)
+        process.wait(timeout)
+        return process
+
+    def start_run(self, plan, *arguments, **environment):
+        """Starts `trunkload run` of a plan: a dictionary, which as JSON is YAML too."""
+        path = self.file("plan.yaml", plan if isinstance(plan, str) else json.dumps(plan, indent=1))
+        result = self.file("result.json")
+        os.remove(result)
+        run = self.start(
+            program("trunkload"), "run", path, "--json", result, *map(str, arguments), **environment
+        )
+        run.json_path = result
+        return run
+
+    def run(self, plan, *arguments, timeout=60, **environment):
+        run = self.start_run(plan, *arguments, **environment)
+        run.wait(timeout)
+        return run
+
+    def leftovers(self):
+        """Processes of the product that still run, and files it left in its temporary folder."""
+        return sorted(self.children("trunkload").values()) + sorted(os.listdir(self.temporary))
+
+
+class Process:
+    """A program that runs, or has run; its two outputs are in files."""
+
+    def __init__(self, lab, command, environment):
+        self._out, self._err = lab.file("out"), lab.file("err")
+        with open(self._out, "w") as out, open(self._err, "w") as err:
+            self.popen = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env=lab.environment(**environment),
+                cwd=lab.folder,
+                start_new_session=True,
+                preexec_fn=go_ahead if lab.ahead else None,
+            )
+        self.json_path = None
+
+    @property
+    def pid(self):
+        return self.popen.pid
+
+    @property
+    def out(self):
+        with open(self._out, errors="replace") as text:
+            return text.read()
+
+    @property
+    def err(self):
+        with open(self._err, errors="replace") as text:
+            return text.read()
+
+    @property
+    def result(self):
+        with open(self.json_path) as text:
+            return json.load(text)
+
+    @property
+    def status(self):
+        return self.popen.returncode
+
+    def signal(self, number):
+        self.popen.send_signal(number)
+
+    def wait(self, timeout=60):
+        try:
+            return self.popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            # It leads a session, so this reaches what it started as well.
+            os.killpg(self.pid, signal.SIGKILL)
+            self.popen.wait()
+            raise AssertionError(
+                f"not ended within {timeout} s: {self.popen.args}\n{self.out}\n{self.err}"
+            ) from None
+
+    def stop(self, timeout=20):
+        if self.popen.poll() is None:
+            self.signal(signal.SIGTERM)
+        return self.wait(timeout)
+
+
+class WireServer:
+    """tests/support/wire_server.h as a process."""
+
+    def __init__(self, lab, *arguments):
+        self.process = lab.start(program("wire_server"), *map(str, arguments))
+        self._lines = 1
+        self.port = int(wait_until(lambda: self._line(0), "wire_server prints its port"))
+        self.conninfo = f"host=127.0.0.1 port={self.port} dbname=bench user=bench"
+
+    def _line(self, index):
+        lines = self.process.out.split("\n")[:-1]
+        return lines[index] if len(lines) > index else None
+
+    def counts(self):
+        """What it has answered so far: statements, rows, errors."""
+        self.process.signal(signal.SIGUSR1)
+        line = wait_until(lambda: self._line(self._lines), "wire_server prints its counts")
+        self._lines += 1
+        return json.loads(line)
+
+    def close(self):
+        # It may have been stopped in another sense.
+        self.process.signal(signal.SIGCONT)
+        self.process.stop()
+
+
+def psql(lab, conninfo, sql):
+    """What the statement gives, as unadorned text."""
+    done = subprocess.run(
+        [os.path.join(postgres_bin(), "psql"), *"-XqAt -v ON_ERROR_STOP=1 -c".split(), sql, conninfo],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=lab.environment(),
+        check=False,
+    )
+    if done.returncode != 0:
+        raise AssertionError(f"psql: {done.stderr}")
+    return done.stdout.strip()
+
+
+class Database:
+    """A throwaway PostgreSQL on loopback, with a superuser `bench` and a database `bench`."""
+
+    PASSWORD = "c0rrect-h0rse"
+
+    def __init__(self, lab, password=False, settings=None):
+        """`password`: over TCP, it asks for PASSWORD by scram-sha-256."""
+        self._lab = lab
+        self._bin = postgres_bin()
+        self.port = free_port()
+        self.folder = tempfile.mkdtemp(prefix="database-", dir=lab.folder)
+        self._as_user = []
+        if os.geteuid() == 0:
+            # PostgreSQL refuses to run as root; its package made this user.
+            user = pwd.getpwnam("postgres")
+            os.chown(self.folder, user.pw_uid, user.pw_gid)
+            self._as_user = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+        self._data = os.path.join(self.folder, "data")
+        secret = lab.file("password", self.PASSWORD)
+        os.chmod(secret, 0o644)
+        auth = f"--auth-local=trust --auth-host={'scram-sha-256' if password else 'trust'} --pwfile={secret}"
+        self._tool("initdb", f"-D {self._data} -U bench --no-sync --no-locale -E UTF8 {auth}")
+        options = {
+            "port": self.port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": self.folder,
+            "fsync": "off",
+            "max_connections": 200,
+            **(settings or {}),
+        }
+        self._options = " ".join(f"-c {key}={value}" for key, value in options.items())
+        self.start()
+        self.conninfo = f"host=127.0.0.1 port={self.port} dbname=bench user=bench"
+        psql(
+            self._lab,
+            f"host={self.folder} port={self.port} dbname=postgres user=bench",
+            "CREATE DATABASE bench",
+        )
+
+    def _tool(self, name, arguments, *more):
+        # Output goes to a file: a server that pg_ctl starts would keep a pipe open.
+        log = self._lab.file(name)
+        with open(log, "w") as out:
+            done = subprocess.run(
+                [*self._as_user, os.path.join(self._bin, name), *arguments.split(), *more],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                cwd=self.folder,
+                timeout=60,
+                env=self._lab.environment(),
+                check=False,
+            )
+        if done.returncode != 0:
+            with open(log) as text:
+                raise AssertionError(f"{name} failed: {text.read()}")
+
+    def start(self):
+        log = os.path.join(self.folder, "log")
+        self._tool("pg_ctl", f"start -D {self._data} -w -s -l {log} -o", self._options)
+
+    def stop(self, mode="fast"):
+        self._tool("pg_ctl", f"stop -D {self._data} -w -s -m {mode}")
+
+    def query(self, sql):
+        return psql(self._lab, f"host={self.folder} port={self.port} dbname=bench user=bench", sql)
+
+    def rows(self):
+        return int(self.query("SELECT count(*) FROM users"))
+
+    def log(self):
+        with open(os.path.join(self.folder, "log"), errors="replace") as text:
+            return text.read()
+
+    def close(self):
+        self.stop("immediate")
+
+
+def main():
+    if postgres_bin() is None:
+        print("Tests on a real PostgreSQL are skipped: it is not installed (package postgresql-15).")
+    elif not citus_installed():
+        print(
+            "Tests on Citus are skipped: its extension is not installed for this PostgreSQL "
+            "(see https://docs.citusdata.com, installation on Debian)."
+        )
+
+
+if __name__ == "__main__":
+    main()

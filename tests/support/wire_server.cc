@@ -1,0 +1,220 @@
+#include "tests/support/wire_server.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <ctime>
+
+#include "absl/strings/str_cat.h"
+
+namespace trunkload {
+namespace {
+
+constexpr size_t kInputBytes = 64 * 1024;
+constexpr int kEvents = 256;
+// A sleeping thread is woken some tens of microseconds late, so the last of a delay is spent awake.
+constexpr int64_t kAwakeNanos = 100'000;
+
+int64_t NowNanos() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
+}
+
+void Watch(int epoll, int operation, int fd, uint32_t events) {
+  epoll_event event = {};
+  event.events = events;
+  event.data.fd = fd;
+  epoll_ctl(epoll, operation, fd, &event);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<WireServer>> WireServer::Start(const WireServerOptions& options) {
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const int on = 1;
+  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(options.port);
+  socklen_t length = sizeof(address);
+  auto* const generic = reinterpret_cast<sockaddr*>(&address);
+  if (bind(listener, generic, length) != 0 || listen(listener, SOMAXCONN) != 0 ||
+      getsockname(listener, generic, &length) != 0) {
+    const absl::Status status =
+        absl::ErrnoToStatus(errno, absl::StrCat("can't listen on 127.0.0.1:", options.port));
+    close(listener);
+    return status;
+  }
+  const int epoll = epoll_create1(EPOLL_CLOEXEC);
+  const int wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  std::unique_ptr<WireServer> server(new WireServer(options, listener, epoll, wake, ntohs(address.sin_port)));
+  server->thread_ = std::thread([server = server.get()] { server->Serve(); });
+  return server;
+}
+
+WireServer::WireServer(const WireServerOptions& options, int listener, int epoll, int wake, uint16_t port)
+    : delay_ns_(absl::ToInt64Nanoseconds(options.delay)),
+      max_connections_(options.max_connections),
+      session_options_{options.password, options.error_sqlstate, options.error_every, delay_ns_ > 0},
+      listener_(listener),
+      epoll_(epoll),
+      wake_(wake),
+      port_(port),
+      input_(kInputBytes) {
+  Watch(epoll_, EPOLL_CTL_ADD, listener_, EPOLLIN);
+  Watch(epoll_, EPOLL_CTL_ADD, wake_, EPOLLIN);
+}
+
+WireServer::~WireServer() {
+  stop_ = true;
+  eventfd_write(wake_, 1);
+  thread_.join();
+  for (size_t fd = 0; fd < connections_.size(); ++fd) {
+    if (connections_[fd] != nullptr) close(static_cast<int>(fd));
+  }
+  close(listener_);
+  close(epoll_);
+  close(wake_);
+}
+
+std::string WireServer::conninfo() const {
+  return absl::StrCat("host=127.0.0.1 port=", port_, " dbname=bench user=bench",
+                      session_options_.password.empty() ? "" : " password=", session_options_.password);
+}
+
+void WireServer::BreakConnections() {
+  break_ = true;
+  eventfd_write(wake_, 1);
+}
+
+void WireServer::Serve() {
+  // In effect for this thread only.
+  prctl(PR_SET_TIMERSLACK, 1);
+  epoll_event events[kEvents];
+  while (!stop_) {
+    const int ready = Wait(events, kEvents);
+    for (int i = 0; i < ready; ++i) {
+      const int fd = events[i].data.fd;
+      if (fd == listener_) {
+        Accept();
+      } else if (fd == wake_) {
+        eventfd_t value;
+        eventfd_read(wake_, &value);
+      } else {
+        OnEvent(fd, events[i].events);
+      }
+    }
+    if (delay_ns_ > 0) AnswerDue();
+    if (break_.load(std::memory_order_relaxed) && break_.exchange(false)) {
+      for (size_t fd = 0; fd < connections_.size(); ++fd) {
+        if (connections_[fd] != nullptr) Close(static_cast<int>(fd));
+      }
+    }
+  }
+}
+
+int WireServer::Wait(epoll_event* events, int capacity) {
+  if (due_.empty()) return epoll_wait(epoll_, events, capacity, -1);
+  const int64_t asleep_ns = std::max<int64_t>(due_.front().at_ns - NowNanos() - kAwakeNanos, 0);
+  const timespec timeout = {asleep_ns / 1'000'000'000, asleep_ns % 1'000'000'000};
+  return epoll_pwait2(epoll_, events, capacity, &timeout, nullptr);
+}
+
+void WireServer::AnswerDue() {
+  while (!due_.empty()) {
+    const int64_t now_ns = NowNanos();
+    const Due due = due_.front();
+    if (due.at_ns > now_ns) return;
+    due_.pop_front();
+    Connection* const connection = connections_[due.fd].get();
+    if (connection == nullptr || connection->number != due.connection) continue;
+    connection->waiting = false;
+    const std::string in = std::move(connection->in);
+    connection->in.clear();
+    Advance(due.fd, *connection, in, now_ns);
+  }
+}
+
+void WireServer::Accept() {
+  while (true) {
+    const int fd = accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) return;
+    const int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    if (connections_.size() <= static_cast<size_t>(fd)) connections_.resize(fd + 1);
+    connections_[fd] = std::make_unique<Connection>(session_options_, counts_, open_ >= max_connections_);
+    connections_[fd]->number = next_connection_++;
+    ++open_;
+    Watch(epoll_, EPOLL_CTL_ADD, fd, EPOLLIN);
+  }
+}
+
+void WireServer::OnEvent(int fd, uint32_t events) {
+  Connection& connection = *connections_[fd];
+  if ((events & EPOLLOUT) != 0 && !Flush(fd, connection, /*had_output=*/true)) return;
+  if ((events & ~EPOLLOUT) != 0) OnInput(fd, connection);
+}
+
+void WireServer::OnInput(int fd, Connection& connection) {
+  const ssize_t got = recv(fd, input_.data(), input_.size(), 0);
+  if (got <= 0) {
+    if (got == 0 || errno != EAGAIN) Close(fd);
+    return;
+  }
+  const absl::string_view input(input_.data(), static_cast<size_t>(got));
+  if (connection.waiting) {
+    connection.in.append(input.data(), input.size());
+    return;
+  }
+  const int64_t received_ns = delay_ns_ > 0 ? NowNanos() : 0;
+  if (connection.in.empty()) return Advance(fd, connection, input, received_ns);
+  std::string in = std::move(connection.in);
+  connection.in.clear();
+  in.append(input.data(), input.size());
+  Advance(fd, connection, in, received_ns);
+}
+
+void WireServer::Advance(int fd, Connection& connection, absl::string_view in, int64_t received_ns) {
+  const bool had_output = !connection.out.empty();
+  const WireSession::Next next = connection.session.Consume(in, connection.out);
+  const bool flush = connection.session.TakeFlush();
+  if (next == WireSession::Next::kWait) {
+    connection.waiting = true;
+    due_.push_back({received_ns + delay_ns_, fd, connection.number});
+  }
+  connection.in.append(in.data(), in.size());
+  if (next == WireSession::Next::kClose) {
+    if (Flush(fd, connection, had_output)) Close(fd);
+  } else if (flush) {
+    Flush(fd, connection, had_output);
+  }
+}
+
+bool WireServer::Flush(int fd, Connection& connection, bool had_output) {
+  const ssize_t sent = send(fd, connection.out.data(), connection.out.size(), MSG_NOSIGNAL);
+  if (sent < 0 && errno != EAGAIN) {
+    Close(fd);
+    return false;
+  }
+  connection.out.erase(0, static_cast<size_t>(std::max<ssize_t>(sent, 0)));
+  const bool has_output = !connection.out.empty();
+  if (has_output != had_output) Watch(epoll_, EPOLL_CTL_MOD, fd, has_output ? EPOLLIN | EPOLLOUT : EPOLLIN);
+  return true;
+}
+
+void WireServer::Close(int fd) {
+  close(fd);
+  connections_[fd].reset();
+  --open_;
+}
+
+}  // namespace trunkload
