@@ -12,6 +12,11 @@
 namespace trunkload {
 namespace {
 
+// Once open, a connection is watched for what comes, not for what is there: an answer that one read takes in whole, as
+// nearly all are, is then looked at once and not a second time to see that nothing is left. After a read that was not
+// enough, Rearm asks again for what may be there already.
+constexpr uint32_t kEdges = EPOLLIN | EPOLLET;
+
 uint64_t RowsWritten(PGresult* result) {
   const char* text = PQcmdTuples(result);
   uint64_t rows = 0;
@@ -38,8 +43,11 @@ void PqConnection::Close() {
 }
 
 void PqConnection::Watch(uint32_t events) {
+  if (PQsocket(connection_) != watched_fd_ || events != watched_events_) Rearm(events);
+}
+
+void PqConnection::Rearm(uint32_t events) {
   const int fd = PQsocket(connection_);
-  if (fd == watched_fd_ && events == watched_events_) return;
   epoll_event event{.events = events, .data = {.ptr = this}};
   // While it opens, libpq may close its socket and open another, which often gets the same number: modifying then fails.
   if (fd != watched_fd_ || epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, fd, &event) != 0) {
@@ -85,7 +93,9 @@ PqConnection::Progress PqConnection::OnEvents() {
     case Stage::kIdle: {
       // Nothing was asked: a notice, or the server saying goodbye.
       bool complete;
-      return TakeResults(complete) ? Progress::kPending : Break(kConnectionBroken);
+      if (!TakeResults(complete)) return Break(kConnectionBroken);
+      Rearm(kEdges);
+      return Progress::kPending;
     }
     case Stage::kClosed:
       break;
@@ -107,7 +117,7 @@ PqConnection::Progress PqConnection::ContinueOpening() {
       Watch(EPOLLOUT);
       return Progress::kPending;
     case PGRES_POLLING_OK:
-      Watch(EPOLLIN);
+      Watch(kEdges);
       PQsetnonblocking(connection_, 1);
       stage_ = Stage::kPreparing;
       return PrepareNext();
@@ -120,7 +130,10 @@ PqConnection::Progress PqConnection::ContinueOpening() {
 PqConnection::Progress PqConnection::ContinuePreparing() {
   bool complete;
   if (!Flush() || !TakeResults(complete)) return Break(kConnectionBroken);
-  if (!complete) return Progress::kPending;
+  if (!complete) {
+    Rearm(watched_events_);
+    return Progress::kPending;
+  }
   return error_.empty() ? PrepareNext() : Break(error_);
 }
 
@@ -167,8 +180,8 @@ bool PqConnection::AfterSend(int sent) {
 bool PqConnection::Flush() {
   const int left = PQflush(connection_);
   if (left < 0) return false;
-  const uint32_t wanted = left == 0 ? EPOLLIN : EPOLLIN | EPOLLOUT;
-  if (wanted != watched_events_) [[unlikely]] Watch(wanted);
+  const uint32_t wanted = left == 0 ? kEdges : kEdges | EPOLLOUT;
+  if (wanted != watched_events_) [[unlikely]] Rearm(wanted);
   return true;
 }
 
@@ -178,7 +191,10 @@ PqConnection::Progress PqConnection::ReadAnswer() {
   }
   bool complete;
   if (!TakeResults(complete)) [[unlikely]] return Break(kConnectionBroken);
-  if (!complete) return Progress::kPending;
+  if (!complete) {
+    Rearm(watched_events_);
+    return Progress::kPending;
+  }
   stage_ = Stage::kIdle;
   return Progress::kDone;
 }

@@ -86,7 +86,9 @@ class PqConnection {
   Progress Break(std::string_view code);
   void SetError(std::string_view code, std::string_view reason);
   void ExplainOpenFailure();
+  // For these events of its socket; Rearm also tells again what has been told before.
   void Watch(uint32_t events);
+  void Rearm(uint32_t events);
 
   const int epoll_fd_;
   const uint32_t server_;

@@ -2,7 +2,7 @@
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -34,6 +34,7 @@ Reactor::Reactor(const v1::Assignment& assignment, const std::vector<const v1::A
       callbacks_(std::move(callbacks)),
       epoll_fd_(epoll_create1(EPOLL_CLOEXEC)),
       wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      timer_fd_(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)),
       recorder_(static_cast<size_t>(assignment.scripts_size())) {
   scripts_.reserve(static_cast<size_t>(assignment.scripts_size()));
   for (int i = 0; i < assignment.scripts_size(); ++i) {
@@ -50,9 +51,11 @@ Reactor::Reactor(const v1::Assignment& assignment, const std::vector<const v1::A
     timers += clients + 2 * servers_.back()->connections() + 2;
   }
   timers_.Reserve(timers);
-  // An event without a connection: a command.
-  epoll_event event{.events = EPOLLIN, .data = {.ptr = nullptr}};
-  epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, wake_fd_, &event);
+  // The events that are not a connection's carry the address of what they are.
+  epoll_event command{.events = EPOLLIN, .data = {.ptr = &commands_}};
+  epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, wake_fd_, &command);
+  epoll_event timer{.events = EPOLLIN | EPOLLET, .data = {.ptr = &timers_}};
+  epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, timer_fd_, &timer);
   thread_ = std::thread([this] { Loop(); });
 }
 
@@ -61,6 +64,7 @@ Reactor::~Reactor() {
   eventfd_write(wake_fd_, 1);
   thread_.join();
   servers_.clear();
+  close(timer_fd_);
   close(wake_fd_);
   close(epoll_fd_);
 }
@@ -78,8 +82,6 @@ void Reactor::Post(const Command& command) {
 }
 
 void Reactor::Loop() {
-  // The kernel may otherwise wake a sleeping thread 50 µs late, to save power.
-  prctl(PR_SET_TIMERSLACK, 1);
   for (auto& server : servers_) server->Open();
   TellWhenReady();
   while (!stop_.load(std::memory_order_acquire)) {
@@ -91,23 +93,29 @@ void Reactor::Loop() {
 }
 
 void Reactor::Wait() {
-  timespec timeout{};
-  const timespec* until = nullptr;
-  if (!timers_.empty()) {
-    const int64_t left = std::max<int64_t>(0, timers_.Earliest().at - clock_.MonotonicNanos());
-    timeout = {left / 1'000'000'000, left % 1'000'000'000};
-    until = &timeout;
-  }
+  ArmTimer();
   epoll_event events[kEventsAtOnce];
-  const int count = epoll_pwait2(epoll_fd_, events, kEventsAtOnce, until, nullptr);
+  const int count = epoll_wait(epoll_fd_, events, kEventsAtOnce, /*timeout=*/-1);
   for (int i = 0; i < count; ++i) {
-    if (events[i].data.ptr == nullptr) {
+    if (events[i].data.ptr == &timers_) {
+      armed_for_ = INT64_MAX;
+    } else if (events[i].data.ptr == &commands_) {
       TakeCommands();
-      continue;
+    } else {
+      const auto* connection = static_cast<const PqConnection*>(events[i].data.ptr);
+      servers_[connection->server()]->OnEvents(connection->index());
     }
-    const auto* connection = static_cast<const PqConnection*>(events[i].data.ptr);
-    servers_[connection->server()]->OnEvents(connection->index());
   }
+}
+
+// One timer of the kernel's stays set over many waits: setting one for each wait, and taking it back when something else
+// ends it, costs a virtual machine more than all the rest of a wake-up.
+void Reactor::ArmTimer() {
+  // One that was set for an earlier instant, and removed since, wakes the thread for nothing: rare.
+  if (timers_.empty() || timers_.Earliest().at >= armed_for_) return;
+  armed_for_ = timers_.Earliest().at;
+  const itimerspec at{.it_interval = {}, .it_value = {armed_for_ / 1'000'000'000, armed_for_ % 1'000'000'000}};
+  timerfd_settime(timer_fd_, TFD_TIMER_ABSTIME, &at, nullptr);
 }
 
 void Reactor::TakeCommands() {

@@ -54,6 +54,7 @@ class Reactor {
   void Post(const Command& command);
   void Loop();
   void Wait();
+  void ArmTimer();
   void TakeCommands();
   void FireTimers();
   void BeginPhase(int64_t now);
@@ -66,6 +67,8 @@ class Reactor {
   const SystemClock clock_;
   const int epoll_fd_;
   const int wake_fd_;
+  const int timer_fd_;
+  int64_t armed_for_ = INT64_MAX;
   Recorder recorder_;
   TimerQueue timers_;
   std::vector<InsertScript> scripts_;
