@@ -38,12 +38,11 @@ ApplicationServer::ApplicationServer(const ReactorParts& parts, const v1::Applic
       mode_(parts.assignment.pool().mode()),
       acquire_timeout_ns_(Nanos(parts.assignment.pool().acquire_timeout())),
       connect_timeout_ns_(Nanos(parts.assignment.pool().connect_timeout())),
-      connections_(parts.assignment.pool().size()),
       pool_(parts.assignment.pool().size(), LineCapacity(parts.assignment, server)),
       keys_(parts.assignment, server),
       random_(MixSeed(server.seed(), 0)) {
-  for (uint32_t i = 0; i < connections_.size(); ++i) {
-    connections_[i].connection = std::make_unique<PqConnection>(parts_.epoll_fd, index_, i);
+  for (uint32_t i = 0; i < parts_.assignment.pool().size(); ++i) {
+    connections_.emplace_back(parts_.epoll_fd, EventTag{.server = index_, .connection = i});
   }
   uint32_t sum = 0;
   for (const v1::Script& script : parts_.assignment.scripts()) cumulative_weights_.push_back(sum += script.weight());
@@ -71,11 +70,11 @@ void ApplicationServer::OpenNext(int64_t now) {
 void ApplicationServer::OpenLink(Link& link, int64_t now) {
   ++opening_;
   link.opening_since = now;
-  parts_.timers.Add({now + connect_timeout_ns_, TimerKind::kConnectTimeout, index_, link.connection->index()});
+  parts_.timers.Add({now + connect_timeout_ns_, TimerKind::kConnectTimeout, index_, link.index});
   // In reconnect mode nothing is prepared, except once to see that it can be.
   const std::span<const Statement> statements =
       reconnect_mode() && ready_ ? std::span<const Statement>() : std::span<const Statement>(parts_.statements);
-  if (link.connection->Open(parts_.assignment.target(), statements) == PqConnection::Progress::kBroken) OnBroken(link);
+  if (link.connection.Open(parts_.assignment.target(), statements) == PqConnection::Progress::kBroken) OnBroken(link);
 }
 
 void ApplicationServer::OnReady(Link& link) {
@@ -92,7 +91,7 @@ void ApplicationServer::OnReady(Link& link) {
     ++open_;
     OpenNext(now);
     if (reconnect_mode()) {
-      link.connection->Close();
+      link.connection.Close();
       for (uint32_t i = 0; i < connections_.size(); ++i) pool_.Give(i);
       ready_ = true;
       return;
@@ -104,7 +103,7 @@ void ApplicationServer::OnReady(Link& link) {
 
 void ApplicationServer::OnBroken(Link& link) {
   const int64_t now = parts_.clock.MonotonicNanos();
-  PqConnection& connection = *link.connection;
+  PqConnection& connection = link.connection;
   const bool was_opening = link.opening_since != 0;
   if (was_opening) {
     --opening_;
@@ -113,8 +112,8 @@ void ApplicationServer::OnBroken(Link& link) {
     parts_.recorder.RecordConnectError(connection.error());
   } else {
     parts_.recorder.RecordConnectionLost();
-    pool_.Forget(connection.index());
-    std::replace(kept_.begin(), kept_.end(), connection.index(), kNone);
+    pool_.Forget(link.index);
+    std::replace(kept_.begin(), kept_.end(), link.index, kNone);
     if (!ready_) --open_;
   }
   if (!ready_ && (IsPermanent(connection.error()) || now >= open_before_)) {
@@ -129,7 +128,7 @@ void ApplicationServer::RetryLater(Link& link, int64_t now) {
   const uint32_t doublings = std::min(link.failed_attempts, 10u);
   const int64_t backoff = std::min(kLongestBackoff, kFirstBackoff << doublings);
   const auto jittered = static_cast<int64_t>(static_cast<double>(backoff) * (0.5 + random_.Uniform() / 2));
-  parts_.timers.Add({now + jittered, TimerKind::kReconnect, index_, link.connection->index()});
+  parts_.timers.Add({now + jittered, TimerKind::kReconnect, index_, link.index});
 }
 
 // --- Phases.
@@ -170,7 +169,7 @@ void ApplicationServer::StopStarting() {
     if (kept == kNone) continue;
     Link& link = connections_[kept];
     kept = kNone;
-    if (!link.transaction.active && !link.connection->closed() && link.opening_since == 0) Free(link, now);
+    if (!link.transaction.active && !link.connection.closed() && link.opening_since == 0) Free(link, now);
   }
 }
 
@@ -185,7 +184,7 @@ void ApplicationServer::GiveUp() {
     FailTransaction(link, kUnfinished, now);
     if (link.opening_since != 0) --opening_;
     link.opening_since = 0;
-    link.connection->Close();
+    link.connection.Close();
     RetryLater(link, now);
   }
 }
@@ -228,7 +227,7 @@ void ApplicationServer::Dispatch(Link& link, const Waiting& waiting, int64_t now
                       .script = waiting.script,
                       .client = waiting.client,
                       .active = true};
-  if (!kept_.empty() && waiting.client != kNoClient && starting_) kept_[waiting.client] = link.connection->index();
+  if (!kept_.empty() && waiting.client != kNoClient && starting_) kept_[waiting.client] = link.index;
   if (reconnect_mode()) {
     OpenLink(link, now);
   } else {
@@ -238,12 +237,12 @@ void ApplicationServer::Dispatch(Link& link, const Waiting& waiting, int64_t now
 
 void ApplicationServer::Send(Link& link, int64_t now) {
   link.transaction.times.sent = now;
-  if (!parts_.scripts[link.transaction.script].Send(*link.connection, keys_, !reconnect_mode())) OnBroken(link);
+  if (!parts_.scripts[link.transaction.script].Send(link.connection, keys_, !reconnect_mode())) OnBroken(link);
 }
 
 void ApplicationServer::OnEvents(uint32_t connection) {
   Link& link = connections_[connection];
-  switch (link.connection->OnEvents()) {
+  switch (link.connection.OnEvents()) {
     case PqConnection::Progress::kPending:
       return;
     case PqConnection::Progress::kDone:
@@ -261,14 +260,14 @@ void ApplicationServer::OnAnswer(Link& link) {
   transaction.times.ended = now;
   transaction.active = false;
   --in_flight_;
-  if (link.connection->error().empty()) [[likely]] {
-    parts_.recorder.Record(transaction.script, transaction.times, link.connection->rows());
+  if (link.connection.error().empty()) [[likely]] {
+    parts_.recorder.Record(transaction.script, transaction.times, link.connection.rows());
   } else {
-    parts_.recorder.RecordFailure(transaction.script, transaction.times.intended_start, now, link.connection->error());
+    parts_.recorder.RecordFailure(transaction.script, transaction.times.intended_start, now, link.connection.error());
   }
   const int32_t client = transaction.client;
-  if (reconnect_mode()) link.connection->Close();
-  const bool kept = client != kNoClient && !kept_.empty() && kept_[client] == link.connection->index();
+  if (reconnect_mode()) link.connection.Close();
+  const bool kept = client != kNoClient && !kept_.empty() && kept_[client] == link.index;
   if (!kept) Free(link, now);
   if (client != kNoClient) Continue(client, now);
 }
@@ -287,7 +286,7 @@ void ApplicationServer::Free(Link& link, int64_t now) {
   if (pool_.waiting() > 0) {
     Dispatch(link, pool_.TakeFirst(), now);
   } else {
-    pool_.Give(link.connection->index());
+    pool_.Give(link.index);
   }
 }
 
@@ -328,7 +327,7 @@ void ApplicationServer::OnTimer(const Timer& timer, int64_t now) {
       Link& link = connections_[timer.index];
       // Another attempt's, or one that has long succeeded.
       if (link.opening_since == 0 || timer.at - link.opening_since != connect_timeout_ns_) return;
-      link.connection->GiveUpOpening();
+      link.connection.GiveUpOpening();
       return OnBroken(link);
     }
     default:

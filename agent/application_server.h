@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <deque>
 #include <optional>
 #include <span>
 #include <string>
@@ -60,6 +60,13 @@ class ApplicationServer {
   void GiveUp();
 
   void OnEvents(uint32_t connection);
+  // Hints that OnEvents of that connection comes soon, and next. With a thousand connections nothing of one is in the
+  // cache when its answer comes; it is fetched while others are served.
+  void OnEventsSoon(uint32_t connection) const {
+    const char* link = reinterpret_cast<const char*>(&connections_[connection]);
+    for (size_t offset = 0; offset < sizeof(Link); offset += 64) __builtin_prefetch(link + offset);
+  }
+  void OnEventsNext(uint32_t connection) const { connections_[connection].connection.Prefetch(); }
   void OnTimer(const Timer& timer, int64_t now);
 
  private:
@@ -70,8 +77,11 @@ class ApplicationServer {
     bool active = false;  // a transaction holds this connection
   };
   struct Link {
-    std::unique_ptr<PqConnection> connection;
+    Link(int epoll_fd, EventTag tag) : index(tag.connection), connection(epoll_fd, tag) {}
+
+    const uint32_t index;
     InFlight transaction;
+    PqConnection connection;
     int64_t opening_since = 0;
     uint32_t failed_attempts = 0;
   };
@@ -103,7 +113,7 @@ class ApplicationServer {
   const int64_t acquire_timeout_ns_;
   const int64_t connect_timeout_ns_;
 
-  std::vector<Link> connections_;
+  std::deque<Link> connections_;
   Pool pool_;
   KeySource keys_;
   Random random_;

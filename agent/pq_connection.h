@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "agent/event_tag.h"
 #include "trunkload/v1/plan.pb.h"
 
 struct pg_conn;
@@ -25,7 +26,7 @@ struct Parameters {
 };
 
 // One connection to the database, over libpq, without blocking (but for the look-up of a host's name). Its owner watches
-// it in an epoll set and tells it what came; it registers itself there with `this` as the event's pointer.
+// it in an epoll set and tells it what came; it registers itself there with `tag` as the event's data.
 //
 // Not thread-safe.
 class PqConnection {
@@ -37,14 +38,10 @@ class PqConnection {
     kBroken,   // could not be opened, or ended; error() and reason() say why. Closed.
   };
 
-  // `server` and `index`: the owner's own marks.
-  PqConnection(int epoll_fd, uint32_t server, uint32_t index);
+  PqConnection(int epoll_fd, EventTag tag);
   ~PqConnection();
   PqConnection(const PqConnection&) = delete;
   PqConnection& operator=(const PqConnection&) = delete;
-
-  uint32_t server() const { return server_; }
-  uint32_t index() const { return index_; }
 
   // Opens it and then prepares `statements`, which must outlive it. kPending or kBroken.
   Progress Open(const v1::Target& target, std::span<const Statement> statements);
@@ -59,6 +56,9 @@ class PqConnection {
   bool SendOnce(const Statement& statement, const Parameters& parameters);
   // A COPY … FROM STDIN of `rows` in text format.
   bool SendCopy(const Statement& statement, std::string_view rows);
+
+  // Starts to bring into the cache what OnEvents will touch.
+  void Prefetch() const;
 
   bool closed() const { return stage_ == Stage::kClosed; }
   // Waits for an answer.
@@ -91,19 +91,19 @@ class PqConnection {
   void Rearm(uint32_t events);
 
   const int epoll_fd_;
-  const uint32_t server_;
-  const uint32_t index_;
+  const EventTag tag_;
   pg_conn* connection_ = nullptr;
   Stage stage_ = Stage::kClosed;
+  uint32_t watched_events_ = 0;
+  std::string_view error_;
+  uint64_t rows_ = 0;
+  // From here on, nothing that most transactions touch.
+  int watched_fd_ = -1;
+  char code_[6] = "";
+  std::string reason_;
+  std::string copy_rows_;
   std::span<const Statement> statements_;
   size_t prepared_ = 0;
-  std::string copy_rows_;
-  int watched_fd_ = -1;
-  uint32_t watched_events_ = 0;
-  uint64_t rows_ = 0;
-  char code_[6] = "";
-  std::string_view error_;
-  std::string reason_;
 };
 
 }  // namespace trunkload

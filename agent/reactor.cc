@@ -51,10 +51,9 @@ Reactor::Reactor(const v1::Assignment& assignment, const std::vector<const v1::A
     timers += clients + 2 * servers_.back()->connections() + 2;
   }
   timers_.Reserve(timers);
-  // The events that are not a connection's carry the address of what they are.
-  epoll_event command{.events = EPOLLIN, .data = {.ptr = &commands_}};
+  epoll_event command{.events = EPOLLIN, .data = {.u64 = EventTag{EventTag::kReactor, EventTag::kCommand}.data()}};
   epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, wake_fd_, &command);
-  epoll_event timer{.events = EPOLLIN | EPOLLET, .data = {.ptr = &timers_}};
+  epoll_event timer{.events = EPOLLIN | EPOLLET, .data = {.u64 = EventTag{EventTag::kReactor, EventTag::kTimer}.data()}};
   epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, timer_fd_, &timer);
   thread_ = std::thread([this] { Loop(); });
 }
@@ -97,15 +96,22 @@ void Reactor::Wait() {
   epoll_event events[kEventsAtOnce];
   const int count = epoll_wait(epoll_fd_, events, kEventsAtOnce, /*timeout=*/-1);
   for (int i = 0; i < count; ++i) {
-    if (events[i].data.ptr == &timers_) {
+    if (i + 4 < count) Hint(events[i + 4], &ApplicationServer::OnEventsSoon);
+    if (i + 2 < count) Hint(events[i + 2], &ApplicationServer::OnEventsNext);
+    const EventTag tag = EventTag::Of(events[i].data.u64);
+    if (tag.server != EventTag::kReactor) [[likely]] {
+      servers_[tag.server]->OnEvents(tag.connection);
+    } else if (tag.connection == EventTag::kTimer) {
       armed_for_ = INT64_MAX;
-    } else if (events[i].data.ptr == &commands_) {
-      TakeCommands();
     } else {
-      const auto* connection = static_cast<const PqConnection*>(events[i].data.ptr);
-      servers_[connection->server()]->OnEvents(connection->index());
+      TakeCommands();
     }
   }
+}
+
+void Reactor::Hint(const epoll_event& event, void (ApplicationServer::*hint)(uint32_t) const) const {
+  const EventTag tag = EventTag::Of(event.data.u64);
+  if (tag.server != EventTag::kReactor) [[likely]] (*servers_[tag.server].*hint)(tag.connection);
 }
 
 // One timer of the kernel's stays set over many waits: setting one for each wait, and taking it back when something else

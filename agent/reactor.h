@@ -17,6 +17,8 @@
 #include "common/clock.h"
 #include "trunkload/v1/fleet.pb.h"
 
+struct epoll_event;
+
 namespace trunkload {
 
 // What a reactor tells its agent, from its own thread: must not block.
@@ -54,6 +56,7 @@ class Reactor {
   void Post(const Command& command);
   void Loop();
   void Wait();
+  void Hint(const epoll_event& event, void (ApplicationServer::*hint)(uint32_t) const) const;
   void ArmTimer();
   void TakeCommands();
   void FireTimers();

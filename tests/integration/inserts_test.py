@@ -16,7 +16,7 @@ class Inserts(DatabaseCase):
             ],
             objectives=["error_rate < 0.1%", "p99(response) < 30s"],
         )
-        result = self.run_local(plan).result
+        result = self.run_valid(plan).result
         self.expect_shape(result)
         [measured] = result["phases"]
         self.expect_near(measured["offered_per_s"], 2000, share=0.01)
@@ -158,9 +158,9 @@ class Inserts(DatabaseCase):
         [measured] = result["phases"]
         # 200 in the step; the ramp's mean is 400 for 2 s.
         self.expect_near(measured["offered"], 1000, plus=2)
-        self.expect_near(measured["series"][0]["offered"], 200, plus=2)
-        self.expect_near(measured["series"][1]["offered"], 300, plus=3)
-        self.expect_near(measured["series"][2]["offered"], 500, plus=3)
+        # A second's count is of what was noticed in it: a few fall into the next one.
+        for point, offered in zip(measured["series"], [200, 300, 500]):
+            self.expect_near(point["offered"], offered, share=0.05)
         self.expect_rows(result)
 
 

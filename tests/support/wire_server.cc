@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <ctime>
 
 #include "absl/strings/str_cat.h"
@@ -26,6 +27,30 @@ int64_t NowNanos() {
   timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return now.tv_sec * 1'000'000'000 + now.tv_nsec;
+}
+
+// Receives, and says in `received_ns` when the kernel had what came: before this thread was woken. Of a socket with
+// SO_TIMESTAMPNS.
+ssize_t ReceiveStamped(int fd, std::vector<char>& input, int64_t& received_ns) {
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(timespec))];
+  iovec bytes = {input.data(), input.size()};
+  msghdr message = {};
+  message.msg_iov = &bytes;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  const ssize_t got = recvmsg(fd, &message, 0);
+  received_ns = NowNanos();
+  const cmsghdr* const stamp = got > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
+  if (stamp != nullptr && stamp->cmsg_type == SCM_TIMESTAMPNS) {
+    timespec arrived;
+    std::memcpy(&arrived, CMSG_DATA(stamp), sizeof(arrived));
+    // The kernel stamps in wall time.
+    timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    received_ns -= (now.tv_sec - arrived.tv_sec) * 1'000'000'000 + (now.tv_nsec - arrived.tv_nsec);
+  }
+  return got;
 }
 
 void Watch(int epoll, int operation, int fd, uint32_t events) {
@@ -150,6 +175,7 @@ void WireServer::Accept() {
     if (fd < 0) return;
     const int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    if (delay_ns_ > 0) setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on));
     if (connections_.size() <= static_cast<size_t>(fd)) connections_.resize(fd + 1);
     connections_[fd] = std::make_unique<Connection>(session_options_, counts_, open_ >= max_connections_);
     connections_[fd]->number = next_connection_++;
@@ -165,7 +191,9 @@ void WireServer::OnEvent(int fd, uint32_t events) {
 }
 
 void WireServer::OnInput(int fd, Connection& connection) {
-  const ssize_t got = recv(fd, input_.data(), input_.size(), 0);
+  int64_t received_ns = 0;
+  const ssize_t got = delay_ns_ > 0 ? ReceiveStamped(fd, input_, received_ns)
+                                    : recv(fd, input_.data(), input_.size(), 0);
   if (got <= 0) {
     if (got == 0 || errno != EAGAIN) Close(fd);
     return;
@@ -175,7 +203,6 @@ void WireServer::OnInput(int fd, Connection& connection) {
     connection.in.append(input.data(), input.size());
     return;
   }
-  const int64_t received_ns = delay_ns_ > 0 ? NowNanos() : 0;
   if (connection.in.empty()) return Advance(fd, connection, input, received_ns);
   std::string in = std::move(connection.in);
   connection.in.clear();
