@@ -15,7 +15,9 @@ constexpr uint32_t kOpenAtOnce = 32;
 constexpr int64_t kFirstBackoff = 50 * kMillisecond;
 constexpr int64_t kLongestBackoff = 2'000 * kMillisecond;
 
-int64_t Nanos(const google::protobuf::Duration& duration) { return absl::ToInt64Nanoseconds(FromProto(duration)); }
+int64_t Nanos(const google::protobuf::Duration& duration) {
+  return absl::ToInt64Nanoseconds(FromProto(duration));
+}
 
 // The most that ever wait for a connection: a closed load's clients always may.
 uint32_t LineCapacity(const v1::Assignment& assignment, const v1::ApplicationServer& server) {
@@ -26,12 +28,14 @@ uint32_t LineCapacity(const v1::Assignment& assignment, const v1::ApplicationSer
 
 // Trying again can't help: the server refuses who we are, or what we want.
 bool IsPermanent(std::string_view code) {
-  return code.substr(0, 2) == "28" || code.substr(0, 2) == "42" || code.substr(0, 2) == "3D" || code == "0A000";
+  return code.substr(0, 2) == "28" || code.substr(0, 2) == "42" || code.substr(0, 2) == "3D" ||
+         code == "0A000";
 }
 
 }  // namespace
 
-ApplicationServer::ApplicationServer(const ReactorParts& parts, const v1::ApplicationServer& server, uint32_t index)
+ApplicationServer::ApplicationServer(const ReactorParts& parts, const v1::ApplicationServer& server,
+                                     uint32_t index)
     : parts_(parts),
       index_(index),
       server_(server),
@@ -45,7 +49,8 @@ ApplicationServer::ApplicationServer(const ReactorParts& parts, const v1::Applic
     connections_.emplace_back(parts_.epoll_fd, EventTag{.server = index_, .connection = i});
   }
   uint32_t sum = 0;
-  for (const v1::Script& script : parts_.assignment.scripts()) cumulative_weights_.push_back(sum += script.weight());
+  for (const v1::Script& script : parts_.assignment.scripts())
+    cumulative_weights_.push_back(sum += script.weight());
   to_open_.reserve(connections_.size());
 }
 
@@ -72,9 +77,11 @@ void ApplicationServer::OpenLink(Link& link, int64_t now) {
   link.opening_since = now;
   parts_.timers.Add({now + connect_timeout_ns_, TimerKind::kConnectTimeout, index_, link.index});
   // In reconnect mode nothing is prepared, except once to see that it can be.
-  const std::span<const Statement> statements =
-      reconnect_mode() && ready_ ? std::span<const Statement>() : std::span<const Statement>(parts_.statements);
-  if (link.connection.Open(parts_.assignment.target(), statements) == PqConnection::Progress::kBroken) OnBroken(link);
+  const std::span<const Statement> statements = reconnect_mode() && ready_
+                                                    ? std::span<const Statement>()
+                                                    : std::span<const Statement>(parts_.statements);
+  if (link.connection.Open(parts_.assignment.target(), statements) == PqConnection::Progress::kBroken)
+    OnBroken(link);
 }
 
 void ApplicationServer::OnReady(Link& link) {
@@ -223,10 +230,11 @@ void ApplicationServer::Begin(int64_t intended_start, int64_t now, int32_t clien
 
 void ApplicationServer::Dispatch(Link& link, const Waiting& waiting, int64_t now) {
   ++in_flight_;
-  link.transaction = {.times = {.intended_start = waiting.intended_start, .requested = waiting.requested, .acquired = now},
-                      .script = waiting.script,
-                      .client = waiting.client,
-                      .active = true};
+  link.transaction = {
+      .times = {.intended_start = waiting.intended_start, .requested = waiting.requested, .acquired = now},
+      .script = waiting.script,
+      .client = waiting.client,
+      .active = true};
   if (!kept_.empty() && waiting.client != kNoClient && starting_) kept_[waiting.client] = link.index;
   if (reconnect_mode()) {
     OpenLink(link, now);
@@ -237,7 +245,8 @@ void ApplicationServer::Dispatch(Link& link, const Waiting& waiting, int64_t now
 
 void ApplicationServer::Send(Link& link, int64_t now) {
   link.transaction.times.sent = now;
-  if (!parts_.scripts[link.transaction.script].Send(link.connection, keys_, !reconnect_mode())) OnBroken(link);
+  if (!parts_.scripts[link.transaction.script].Send(link.connection, keys_, !reconnect_mode()))
+    OnBroken(link);
 }
 
 void ApplicationServer::OnEvents(uint32_t connection) {
@@ -263,7 +272,8 @@ void ApplicationServer::OnAnswer(Link& link) {
   if (link.connection.error().empty()) [[likely]] {
     parts_.recorder.Record(transaction.script, transaction.times, link.connection.rows());
   } else {
-    parts_.recorder.RecordFailure(transaction.script, transaction.times.intended_start, now, link.connection.error());
+    parts_.recorder.RecordFailure(transaction.script, transaction.times.intended_start, now,
+                                  link.connection.error());
   }
   const int32_t client = transaction.client;
   if (reconnect_mode()) link.connection.Close();

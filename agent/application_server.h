@@ -31,11 +31,12 @@ struct ReactorParts {
   std::vector<Statement>& statements;
 };
 
-// One emulated application server: its connections, the clients that share them, and in open load its schedule.
+// One emulated application server: its connections, the clients that share them, and in open load its
+// schedule.
 //
-// A transaction goes from due to a connection of the pool, or into the pool's line; from there to the server; and with the
-// answer into the recorder. Starting, answering and recording one allocates nothing. Not thread-safe: belongs to its
-// reactor.
+// A transaction goes from due to a connection of the pool, or into the pool's line; from there to the server;
+// and with the answer into the recorder. Starting, answering and recording one allocates nothing. Not
+// thread-safe: belongs to its reactor.
 class ApplicationServer {
  public:
   // `index`: in its reactor.
@@ -60,8 +61,8 @@ class ApplicationServer {
   void GiveUp();
 
   void OnEvents(uint32_t connection);
-  // Hints that OnEvents of that connection comes soon, and next. With a thousand connections nothing of one is in the
-  // cache when its answer comes; it is fetched while others are served.
+  // Hints that OnEvents of that connection comes soon, and next. With a thousand connections nothing of one
+  // is in the cache when its answer comes; it is fetched while others are served.
   void OnEventsSoon(uint32_t connection) const {
     const char* link = reinterpret_cast<const char*>(&connections_[connection]);
     for (size_t offset = 0; offset < sizeof(Link); offset += 64) __builtin_prefetch(link + offset);

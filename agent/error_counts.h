@@ -17,8 +17,8 @@ inline constexpr std::string_view kConnectionBroken = "08006";
 // The server could not be reached: sqlclient_unable_to_establish_sqlconnection.
 inline constexpr std::string_view kUnreachable = "08001";
 
-// How often each error came, by its code of at most 15 characters; without allocating. The first 63 different codes are
-// kept apart, further ones are counted together as "other". Not thread-safe.
+// How often each error came, by its code of at most 15 characters; without allocating. The first 63 different
+// codes are kept apart, further ones are counted together as "other". Not thread-safe.
 class ErrorCounts {
  public:
   void Add(std::string_view code, uint64_t count = 1) {

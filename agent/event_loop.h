@@ -10,8 +10,9 @@
 
 namespace trunkload {
 
-// What the agent's one deciding thread has to do, in order. Its length is bounded by those who post: a session has one
-// message read and one written under way, a reactor a few slices. Post may be called from any thread.
+// What the agent's one deciding thread has to do, in order. Its length is bounded by those who post: a
+// session has one message read and one written under way, a reactor a few slices. Post may be called from any
+// thread.
 class EventLoop {
  public:
   using Event = absl::AnyInvocable<void()>;

@@ -4,8 +4,8 @@
 
 namespace trunkload {
 
-// What an event of a reactor's epoll set is about, as the 64 bits that the event carries: a connection, or one of the
-// reactor's own two sources.
+// What an event of a reactor's epoll set is about, as the 64 bits that the event carries: a connection, or
+// one of the reactor's own two sources.
 struct EventTag {
   static constexpr uint32_t kReactor = UINT32_MAX;
   enum ReactorEvent : uint32_t { kCommand, kTimer };

@@ -18,7 +18,8 @@ Statement StatementOf(const v1::Script& script, size_t number) {
   if (script.builtin() == v1::BUILTIN_INSERT_COPY) return {"", "COPY users (id, name, email) FROM STDIN"};
   std::string sql = "INSERT INTO users (id, name, email) VALUES ";
   for (size_t row = 0, parameter = 1; row < RowsOf(script); ++row, parameter += kColumns) {
-    absl::StrAppend(&sql, row == 0 ? "" : ", ", "($", parameter, ", $", parameter + 1, ", $", parameter + 2, ")");
+    absl::StrAppend(&sql, row == 0 ? "" : ", ", "($", parameter, ", $", parameter + 1, ", $", parameter + 2,
+                    ")");
   }
   return {absl::StrCat("trunkload_", number), sql};
 }
@@ -61,7 +62,8 @@ bool InsertScript::Send(PqConnection& connection, KeySource& keys, bool prepared
   }
   for (uint32_t i = 0; i < rows_; ++i) FillRow(row_buffers_[i], keys.Next(keys_), i * kColumns);
   const Parameters parameters{values_, lengths_, formats_};
-  return prepared ? connection.SendPrepared(statement_, parameters) : connection.SendOnce(statement_, parameters);
+  return prepared ? connection.SendPrepared(statement_, parameters)
+                  : connection.SendOnce(statement_, parameters);
 }
 
 void InsertScript::FillRow(Row& row, int64_t key, size_t first_parameter) {

@@ -10,16 +10,16 @@
 
 namespace trunkload {
 
-// One of the builtin inserts into users(id, name, email). Sending a transaction fills in buffers that are made once, so
-// that nothing is allocated here. Not thread-safe: the buffers are used again by the next one.
+// One of the builtin inserts into users(id, name, email). Sending a transaction fills in buffers that are
+// made once, so that nothing is allocated here. Not thread-safe: the buffers are used again by the next one.
 class InsertScript {
  public:
   // `number` tells its prepared statement from those of other scripts.
   InsertScript(const v1::Script& script, size_t number);
 
   const Statement& statement() const { return statement_; }
-  // Sends one transaction on an idle connection; false where that broke it. `prepared`: the connection has prepared
-  // statement() before.
+  // Sends one transaction on an idle connection; false where that broke it. `prepared`: the connection has
+  // prepared statement() before.
   bool Send(PqConnection& connection, KeySource& keys, bool prepared);
 
  private:

@@ -7,8 +7,9 @@
 
 namespace trunkload {
 
-// Keys of one application server. Sequential keys are never drawn twice in the whole fleet, over all scripts and phases:
-// application server n of m takes n + 1, n + 1 + m, n + 1 + 2m … above the loaded rows. Not thread-safe.
+// Keys of one application server. Sequential keys are never drawn twice in the whole fleet, over all scripts
+// and phases: application server n of m takes n + 1, n + 1 + m, n + 1 + 2m … above the loaded rows. Not
+// thread-safe.
 class KeySource {
  public:
   KeySource(const v1::Assignment& assignment, const v1::ApplicationServer& server)

@@ -18,15 +18,15 @@ class LoadEvents {
   virtual void OnPhaseEnded(const v1::PhaseEnded& ended) = 0;
 };
 
-// The load of one agent in one run: reactors in the program, a model of them in simulations. Nothing here blocks; what
-// comes of a call is told through LoadEvents, on the thread that drives the run.
+// The load of one agent in one run: reactors in the program, a model of them in simulations. Nothing here
+// blocks; what comes of a call is told through LoadEvents, on the thread that drives the run.
 class Load {
  public:
   virtual ~Load() = default;
   // Opens connections and prepares statements, once, before anything else.
   virtual void Open(const v1::Assignment& assignment) = 0;
-  // Starts a phase at an instant of the monotonic clock (at once where that has passed). Its intervals follow, then its
-  // end.
+  // Starts a phase at an instant of the monotonic clock (at once where that has passed). Its intervals
+  // follow, then its end.
   virtual void StartPhase(uint32_t phase, int64_t start_ns) = 0;
   // Ends the phase under way early: no new transactions, then the drain.
   virtual void StopPhase() = 0;

@@ -61,7 +61,8 @@ void WatchSignals(EventLoop& loop, bool& stop) {
   }).detach();
 }
 
-// Dials until told to stop: a controller that is not there yet, or not any more, is tried again with back-off and jitter.
+// Dials until told to stop: a controller that is not there yet, or not any more, is tried again with back-off
+// and jitter.
 int Serve(const std::string& controller, const v1::Hello& hello, bool once) {
   // The signals' thread outlives this function.
   static EventLoop loop;
@@ -74,13 +75,15 @@ int Serve(const std::string& controller, const v1::Hello& hello, bool once) {
     const absl::Time dialled = absl::Now();
     const absl::Status end = RunSession(controller, hello, loop, stop);
     if (stop) return 0;
-    const bool refused = absl::IsAlreadyExists(end) || absl::IsFailedPrecondition(end) || absl::IsInvalidArgument(end);
+    const bool refused =
+        absl::IsAlreadyExists(end) || absl::IsFailedPrecondition(end) || absl::IsInvalidArgument(end);
     if (refused) {
       spdlog::error("the controller at {} refused this agent: {}", controller, std::string(end.message()));
       return kCouldNotRun;
     }
     if (once) {
-      // The controller has gone, and with it what this agent was for. One that never was there may be about to start.
+      // The controller has gone, and with it what this agent was for. One that never was there may be about
+      // to start.
       if (end.ok() || absl::Now() - dialled > absl::Seconds(1)) return 0;
       if (absl::Now() - started > kControllerStarts) {
         spdlog::error("no controller at {}: {}", controller, std::string(end.message()));
@@ -98,9 +101,10 @@ int Serve(const std::string& controller, const v1::Hello& hello, bool once) {
 }
 
 int Main(int argc, char** argv) {
-  CLI::App app("Joins a controller's fleet and loads the database as it is told, until it is stopped.\n"
-               "Database passwords come from libpq's own places on this machine.\n\n"
-               "Example:\n  trunkload-agent --controller 10.0.0.5:7400 --label zone=eu-1");
+  CLI::App app(
+      "Joins a controller's fleet and loads the database as it is told, until it is stopped.\n"
+      "Database passwords come from libpq's own places on this machine.\n\n"
+      "Example:\n  trunkload-agent --controller 10.0.0.5:7400 --label zone=eu-1");
   std::string controller;
   std::string name = absl::StrCat(HostName(), "-", getpid());
   std::vector<std::string> labels;
@@ -136,4 +140,6 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace trunkload
 
-int main(int argc, char** argv) { return trunkload::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return trunkload::Main(argc, argv);
+}

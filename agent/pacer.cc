@@ -40,8 +40,8 @@ void Pacer::DrawBlock(uint64_t block) {
   drawn_block_ = block;
   const uint64_t first = block * kBlock;
   const uint64_t size = std::min(kBlock, count_ - first);
-  // Sums of size + 1 exponential gaps, divided by the last sum, are `size` uniform draws in ascending order (Devroye,
-  // Non-Uniform Random Variate Generation, 1986, page 213).
+  // Sums of size + 1 exponential gaps, divided by the last sum, are `size` uniform draws in ascending order
+  // (Devroye, Non-Uniform Random Variate Generation, 1986, page 213).
   Random random(MixSeed(share_.seed, block));
   double sums[kBlock];
   double sum = 0;

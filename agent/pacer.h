@@ -8,19 +8,19 @@
 
 namespace trunkload {
 
-// When the transactions of one application server come due in one phase of open load: a function of their index, of the
-// plan and of the seed alone. Delays of earlier transactions change nothing.
+// When the transactions of one application server come due in one phase of open load: a function of their
+// index, of the plan and of the seed alone. Delays of earlier transactions change nothing.
 //
-// Constant arrivals of all application servers interleave evenly. Poisson arrivals are uniform in blocks of at most 1,024,
-// each with exactly its share of the arrivals, so that gaps are exponential but the total is exact. Not thread-safe: the
-// block last asked for is kept.
+// Constant arrivals of all application servers interleave evenly. Poisson arrivals are uniform in blocks of
+// at most 1,024, each with exactly its share of the arrivals, so that gaps are exponential but the total is
+// exact. Not thread-safe: the block last asked for is kept.
 class Pacer {
  public:
   static constexpr uint64_t kBlock = 1024;
 
   struct Share {
-    uint32_t number = 0;  // of the application server
-    uint32_t of = 1;      // in the fleet
+    uint32_t number = 0;        // of the application server
+    uint32_t of = 1;            // in the fleet
     uint64_t transactions = 0;  // where the phase is limited by them
     uint64_t seed = 0;
   };

@@ -16,8 +16,8 @@ struct Waiting {
 };
 inline constexpr int32_t kNoClient = -1;
 
-// The connections of one application server, by number: which of them are idle, and who waits for one, in order. Nothing
-// here allocates after construction. Not thread-safe.
+// The connections of one application server, by number: which of them are idle, and who waits for one, in
+// order. Nothing here allocates after construction. Not thread-safe.
 class Pool {
  public:
   // `line_capacity`: the most that ever wait.

@@ -12,9 +12,9 @@
 namespace trunkload {
 namespace {
 
-// Once open, a connection is watched for what comes, not for what is there: an answer that one read takes in whole, as
-// nearly all are, is then looked at once and not a second time to see that nothing is left. After a read that was not
-// enough, Rearm asks again for what may be there already.
+// Once open, a connection is watched for what comes, not for what is there: an answer that one read takes in
+// whole, as nearly all are, is then looked at once and not a second time to see that nothing is left. After a
+// read that was not enough, Rearm asks again for what may be there already.
 constexpr uint32_t kEdges = EPOLLIN | EPOLLET;
 
 uint64_t RowsWritten(PGresult* result) {
@@ -24,13 +24,17 @@ uint64_t RowsWritten(PGresult* result) {
   return rows;
 }
 
-std::string_view FirstLine(std::string_view text) { return text.substr(0, text.find('\n')); }
+std::string_view FirstLine(std::string_view text) {
+  return text.substr(0, text.find('\n'));
+}
 
 }  // namespace
 
 PqConnection::PqConnection(int epoll_fd, EventTag tag) : epoll_fd_(epoll_fd), tag_(tag) {}
 
-PqConnection::~PqConnection() { Close(); }
+PqConnection::~PqConnection() {
+  Close();
+}
 
 void PqConnection::Close() {
   // Closing the socket takes it out of the epoll set.
@@ -42,8 +46,8 @@ void PqConnection::Close() {
 }
 
 void PqConnection::Prefetch() const {
-  // The part of libpq's own structure that its answers and commands go through. Only a hint: with another layout than
-  // that of libpq 15 it would help less.
+  // The part of libpq's own structure that its answers and commands go through. Only a hint: with another
+  // layout than that of libpq 15 it would help less.
   constexpr int kFrom = 256;
   constexpr int kTo = 1120;
   const char* session = reinterpret_cast<const char*>(connection_);
@@ -57,7 +61,8 @@ void PqConnection::Watch(uint32_t events) {
 void PqConnection::Rearm(uint32_t events) {
   const int fd = PQsocket(connection_);
   epoll_event event{.events = events, .data = {.u64 = tag_.data()}};
-  // While it opens, libpq may close its socket and open another, which often gets the same number: modifying then fails.
+  // While it opens, libpq may close its socket and open another, which often gets the same number: modifying
+  // then fails.
   if (fd != watched_fd_ || epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, fd, &event) != 0) {
     epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event);
   }
@@ -72,7 +77,8 @@ PqConnection::Progress PqConnection::Open(const v1::Target& target, std::span<co
   // A service goes before the connection string; what neither says comes from libpq's environment.
   const bool service = !target.service().empty();
   const char* keywords[] = {service ? "service" : "dbname", "fallback_application_name", nullptr};
-  const char* values[] = {service ? target.service().c_str() : target.conninfo().c_str(), "trunkload", nullptr};
+  const char* values[] = {service ? target.service().c_str() : target.conninfo().c_str(), "trunkload",
+                          nullptr};
   connection_ = PQconnectStartParams(keywords, values, /*expand_dbname=*/1);
   stage_ = Stage::kOpening;
   if (connection_ == nullptr) {
@@ -85,7 +91,8 @@ PqConnection::Progress PqConnection::Open(const v1::Target& target, std::span<co
   }
   // Verbose messages carry the SQLSTATE, which libpq keeps from its caller when a connection fails to open.
   PQsetErrorVerbosity(connection_, PQERRORS_VERBOSE);
-  PQsetNoticeReceiver(connection_, [](void*, const PGresult*) {}, nullptr);
+  PQsetNoticeReceiver(
+      connection_, [](void*, const PGresult*) {}, nullptr);
   Watch(EPOLLOUT);
   return Progress::kPending;
 }
@@ -160,15 +167,17 @@ PqConnection::Progress PqConnection::PrepareNext() {
 }
 
 bool PqConnection::SendPrepared(const Statement& statement, const Parameters& parameters) {
-  return AfterSend(PQsendQueryPrepared(connection_, statement.name.c_str(), static_cast<int>(parameters.values.size()),
-                                       parameters.values.data(), parameters.lengths.data(), parameters.formats.data(),
+  return AfterSend(PQsendQueryPrepared(connection_, statement.name.c_str(),
+                                       static_cast<int>(parameters.values.size()), parameters.values.data(),
+                                       parameters.lengths.data(), parameters.formats.data(),
                                        /*resultFormat=*/0));
 }
 
 bool PqConnection::SendOnce(const Statement& statement, const Parameters& parameters) {
-  return AfterSend(PQsendQueryParams(connection_, statement.sql.c_str(), static_cast<int>(parameters.values.size()),
-                                     /*paramTypes=*/nullptr, parameters.values.data(), parameters.lengths.data(),
-                                     parameters.formats.data(), /*resultFormat=*/0));
+  return AfterSend(
+      PQsendQueryParams(connection_, statement.sql.c_str(), static_cast<int>(parameters.values.size()),
+                        /*paramTypes=*/nullptr, parameters.values.data(), parameters.lengths.data(),
+                        parameters.formats.data(), /*resultFormat=*/0));
 }
 
 bool PqConnection::SendCopy(const Statement& statement, std::string_view rows) {
@@ -180,7 +189,8 @@ bool PqConnection::AfterSend(int sent) {
   error_ = {};
   rows_ = 0;
   stage_ = Stage::kBusy;
-  if (sent == 1 && Flush()) [[likely]] return true;
+  if (sent == 1 && Flush()) [[likely]]
+    return true;
   Break(kConnectionBroken);
   return false;
 }
@@ -189,7 +199,8 @@ bool PqConnection::Flush() {
   const int left = PQflush(connection_);
   if (left < 0) return false;
   const uint32_t wanted = left == 0 ? kEdges : kEdges | EPOLLOUT;
-  if (wanted != watched_events_) [[unlikely]] Rearm(wanted);
+  if (wanted != watched_events_) [[unlikely]]
+    Rearm(wanted);
   return true;
 }
 
@@ -198,7 +209,8 @@ PqConnection::Progress PqConnection::ReadAnswer() {
     if (!Flush()) return Break(kConnectionBroken);
   }
   bool complete;
-  if (!TakeResults(complete)) [[unlikely]] return Break(kConnectionBroken);
+  if (!TakeResults(complete)) [[unlikely]]
+    return Break(kConnectionBroken);
   if (!complete) {
     Rearm(watched_events_);
     return Progress::kPending;
@@ -232,7 +244,8 @@ bool PqConnection::TakeResults(bool& complete) {
         const char* code = PQresultErrorField(result, PG_DIAG_SQLSTATE);
         const char* reason = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
         // The first error of a command is its reason; what libpq adds when the connection then ends is not.
-        if (error_.empty()) SetError(code ? code : kConnectionBroken, reason ? reason : PQresultErrorMessage(result));
+        if (error_.empty())
+          SetError(code ? code : kConnectionBroken, reason ? reason : PQresultErrorMessage(result));
       }
     }
     PQclear(result);
@@ -257,8 +270,8 @@ void PqConnection::SetError(std::string_view code, std::string_view reason) {
 }
 
 void PqConnection::ExplainOpenFailure() {
-  // "connection to server at … failed: FATAL:  28P01: password authentication failed for user …", then lines of detail;
-  // without a SQLSTATE where no server answered.
+  // "connection to server at … failed: FATAL:  28P01: password authentication failed for user …", then lines
+  // of detail; without a SQLSTATE where no server answered.
   const std::string_view message = FirstLine(PQerrorMessage(connection_));
   constexpr std::string_view kMark = "FATAL:  ";
   const size_t mark = message.find(kMark);

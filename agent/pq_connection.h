@@ -25,8 +25,9 @@ struct Parameters {
   std::span<const int> formats;  // 0: text, 1: binary
 };
 
-// One connection to the database, over libpq, without blocking (but for the look-up of a host's name). Its owner watches
-// it in an epoll set and tells it what came; it registers itself there with `tag` as the event's data.
+// One connection to the database, over libpq, without blocking (but for the look-up of a host's name). Its
+// owner watches it in an epoll set and tells it what came; it registers itself there with `tag` as the
+// event's data.
 //
 // Not thread-safe.
 class PqConnection {
@@ -50,7 +51,8 @@ class PqConnection {
   void GiveUpOpening();
   void Close();
 
-  // Each sends one command on an idle connection. False where that broke it: it is closed then, as after kBroken.
+  // Each sends one command on an idle connection. False where that broke it: it is closed then, as after
+  // kBroken.
   bool SendPrepared(const Statement& statement, const Parameters& parameters);
   // Without preparing it first.
   bool SendOnce(const Statement& statement, const Parameters& parameters);
@@ -64,8 +66,8 @@ class PqConnection {
   // Waits for an answer.
   bool busy() const { return stage_ == Stage::kBusy; }
 
-  // Of the last kDone or kBroken: the SQLSTATE, empty where it succeeded. 08006 where the connection ended without a
-  // reason, 08001 where the server could not be reached.
+  // Of the last kDone or kBroken: the SQLSTATE, empty where it succeeded. 08006 where the connection ended
+  // without a reason, 08001 where the server could not be reached.
   std::string_view error() const { return error_; }
   // The error in words, without a password.
   const std::string& reason() const { return reason_; }
@@ -79,7 +81,8 @@ class PqConnection {
   Progress ContinuePreparing();
   Progress PrepareNext();
   Progress ReadAnswer();
-  // Reads what has come; false where the connection has ended. `complete` says whether an answer is there in full.
+  // Reads what has come; false where the connection has ended. `complete` says whether an answer is there in
+  // full.
   bool TakeResults(bool& complete);
   bool AfterSend(int sent);
   bool Flush();

@@ -38,13 +38,15 @@ void RateProfile::Add(double duration_s, double start_rate, double end_rate) {
 double RateProfile::SecondsUntil(double arrivals) const {
   auto after = std::upper_bound(segments_.begin(), segments_.end(), arrivals,
                                 [](double wanted, const Segment& s) { return wanted < s.arrivals_before; });
-  // Segments in which nothing comes due share their count with the next one: the last of them is the one meant.
+  // Segments in which nothing comes due share their count with the next one: the last of them is the one
+  // meant.
   const Segment& segment = *std::prev(after);
   const double rest = arrivals - segment.arrivals_before;
   const double slope = segment.start_rate == segment.end_rate
                            ? 0
                            : (segment.end_rate - segment.start_rate) / segment.duration_s;
-  // rest = start_rate·t + slope/2·t², solved in the form that is stable for any slope (2c / (b + √(b² + 4ac))).
+  // rest = start_rate·t + slope/2·t², solved in the form that is stable for any slope (2c / (b + √(b² +
+  // 4ac))).
   const double root = std::sqrt(std::max(0.0, segment.start_rate * segment.start_rate + 2 * slope * rest));
   const double divisor = segment.start_rate + root;
   const double t = divisor == 0 ? 0 : 2 * rest / divisor;

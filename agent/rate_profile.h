@@ -6,8 +6,8 @@
 
 namespace trunkload {
 
-// How many transactions of an open load have come due in the whole fleet, as a function of time: linear in a step,
-// quadratic in a ramp. Immutable.
+// How many transactions of an open load have come due in the whole fleet, as a function of time: linear in a
+// step, quadratic in a ramp. Immutable.
 class RateProfile {
  public:
   // `phase` has an open load. The profile of a phase that is limited by transactions never ends.

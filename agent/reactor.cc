@@ -44,16 +44,20 @@ Reactor::Reactor(const v1::Assignment& assignment, const std::vector<const v1::A
   const ReactorParts parts{assignment_, clock_, epoll_fd_, recorder_, timers_, scripts_, statements_};
   size_t timers = 16;
   for (const v1::ApplicationServer* server : servers) {
-    servers_.push_back(std::make_unique<ApplicationServer>(parts, *server, static_cast<uint32_t>(servers_.size())));
-    // Of each connection one for its back-off and one for its opening; of each client its think time; two of its own.
+    servers_.push_back(
+        std::make_unique<ApplicationServer>(parts, *server, static_cast<uint32_t>(servers_.size())));
+    // Of each connection one for its back-off and one for its opening; of each client its think time; two of
+    // its own.
     uint32_t clients = 0;
     for (const v1::PhaseShare& share : server->shares()) clients = std::max(clients, share.clients());
     timers += clients + 2 * servers_.back()->connections() + 2;
   }
   timers_.Reserve(timers);
-  epoll_event command{.events = EPOLLIN, .data = {.u64 = EventTag{EventTag::kReactor, EventTag::kCommand}.data()}};
+  epoll_event command{.events = EPOLLIN,
+                      .data = {.u64 = EventTag{EventTag::kReactor, EventTag::kCommand}.data()}};
   epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, wake_fd_, &command);
-  epoll_event timer{.events = EPOLLIN | EPOLLET, .data = {.u64 = EventTag{EventTag::kReactor, EventTag::kTimer}.data()}};
+  epoll_event timer{.events = EPOLLIN | EPOLLET,
+                    .data = {.u64 = EventTag{EventTag::kReactor, EventTag::kTimer}.data()}};
   epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, timer_fd_, &timer);
   thread_ = std::thread([this] { Loop(); });
 }
@@ -68,9 +72,13 @@ Reactor::~Reactor() {
   close(epoll_fd_);
 }
 
-void Reactor::StartPhase(uint32_t phase, int64_t start_ns) { Post({Command::kStartPhase, phase, start_ns}); }
+void Reactor::StartPhase(uint32_t phase, int64_t start_ns) {
+  Post({Command::kStartPhase, phase, start_ns});
+}
 
-void Reactor::StopPhase() { Post({Command::kStopPhase}); }
+void Reactor::StopPhase() {
+  Post({Command::kStopPhase});
+}
 
 void Reactor::Post(const Command& command) {
   {
@@ -111,16 +119,18 @@ void Reactor::Wait() {
 
 void Reactor::Hint(const epoll_event& event, void (ApplicationServer::*hint)(uint32_t) const) const {
   const EventTag tag = EventTag::Of(event.data.u64);
-  if (tag.server != EventTag::kReactor) [[likely]] (*servers_[tag.server].*hint)(tag.connection);
+  if (tag.server != EventTag::kReactor) [[likely]]
+    (*servers_[tag.server].*hint)(tag.connection);
 }
 
-// One timer of the kernel's stays set over many waits: setting one for each wait, and taking it back when something else
-// ends it, costs a virtual machine more than all the rest of a wake-up.
+// One timer of the kernel's stays set over many waits: setting one for each wait, and taking it back when
+// something else ends it, costs a virtual machine more than all the rest of a wake-up.
 void Reactor::ArmTimer() {
   // One that was set for an earlier instant, and removed since, wakes the thread for nothing: rare.
   if (timers_.empty() || timers_.Earliest().at >= armed_for_) return;
   armed_for_ = timers_.Earliest().at;
-  const itimerspec at{.it_interval = {}, .it_value = {armed_for_ / 1'000'000'000, armed_for_ % 1'000'000'000}};
+  const itimerspec at{.it_interval = {},
+                      .it_value = {armed_for_ / 1'000'000'000, armed_for_ % 1'000'000'000}};
   timerfd_settime(timer_fd_, TFD_TIMER_ABSTIME, &at, nullptr);
 }
 
@@ -193,14 +203,17 @@ void Reactor::BeginPhase(int64_t now) {
 void Reactor::EndPhase(int64_t now) {
   if (phase_state_ != PhaseState::kRunning) return;
   phase_state_ = PhaseState::kDraining;
-  timers_.RemoveIf([](const Timer& timer) { return BelongsToPhase(timer) && timer.kind != TimerKind::kSlice; });
+  timers_.RemoveIf(
+      [](const Timer& timer) { return BelongsToPhase(timer) && timer.kind != TimerKind::kSlice; });
   for (auto& server : servers_) server->StopStarting();
   const v1::Phase& phase = assignment_.phases(static_cast<int>(phase_));
   timers_.Add({now + absl::ToInt64Nanoseconds(FromProto(phase.drain_timeout())), TimerKind::kDrainEnd});
 }
 
 void Reactor::EndPhaseIfDrained() {
-  const auto all = [this](auto predicate) { return std::all_of(servers_.begin(), servers_.end(), predicate); };
+  const auto all = [this](auto predicate) {
+    return std::all_of(servers_.begin(), servers_.end(), predicate);
+  };
   if (phase_state_ == PhaseState::kRunning) {
     if (assignment_.phases(static_cast<int>(phase_)).has_duration() ||
         !all([](const auto& server) { return server->all_started(); })) {

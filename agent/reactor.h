@@ -31,9 +31,9 @@ struct ReactorCallbacks {
   absl::AnyInvocable<void(int64_t started_ns)> phase_ended;
 };
 
-// One thread with one epoll set: application servers, their connections, timers, random numbers and recorder are its own.
-// It shares a few commands and the recorder's collected slices with the agent, nothing else. The public functions may be
-// called from any one thread.
+// One thread with one epoll set: application servers, their connections, timers, random numbers and recorder
+// are its own. It shares a few commands and the recorder's collected slices with the agent, nothing else. The
+// public functions may be called from any one thread.
 class Reactor {
  public:
   // Emulates `servers` of the assignment, which must outlive it. Its thread starts at once.

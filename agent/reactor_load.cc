@@ -11,7 +11,9 @@ namespace {
 int64_t ProcessCpuNanos() {
   rusage used;
   getrusage(RUSAGE_SELF, &used);
-  const auto nanos = [](const timeval& time) { return time.tv_sec * int64_t{1'000'000'000} + time.tv_usec * 1000; };
+  const auto nanos = [](const timeval& time) {
+    return time.tv_sec * int64_t{1'000'000'000} + time.tv_usec * 1000;
+  };
   return nanos(used.ru_utime) + nanos(used.ru_stime);
 }
 
@@ -19,7 +21,9 @@ int64_t ProcessCpuNanos() {
 
 ReactorLoad::ReactorLoad(EventLoop& loop, LoadEvents& events) : loop_(loop), events_(events) {}
 
-ReactorLoad::~ReactorLoad() { Close(); }
+ReactorLoad::~ReactorLoad() {
+  Close();
+}
 
 template <typename Function>
 void ReactorLoad::OnLoop(Function function) {
@@ -40,7 +44,8 @@ void ReactorLoad::Open(const v1::Assignment& assignment) {
   pending_ = std::make_unique<Slice>(static_cast<size_t>(assignment_.scripts_size()));
   for (const auto& share : servers) {
     ReactorCallbacks callbacks;
-    // The reactors' threads only post; open_ is set before the first of them starts, and never changed while one runs.
+    // The reactors' threads only post; open_ is set before the first of them starts, and never changed while
+    // one runs.
     callbacks.ready = [this](uint32_t connections) {
       OnLoop([this, connections] {
         connections_ += connections;
@@ -52,9 +57,7 @@ void ReactorLoad::Open(const v1::Assignment& assignment) {
         if (!std::exchange(failed_, true)) events_.OnLoadFailed(reason);
       });
     };
-    callbacks.slice = [this] {
-      OnLoop([this] { CollectSlices(); });
-    };
+    callbacks.slice = [this] { OnLoop([this] { CollectSlices(); }); };
     callbacks.phase_ended = [this](int64_t started_ns) {
       OnLoop([this, started_ns] {
         started_ns_ = std::max(started_ns_, started_ns);
@@ -101,8 +104,8 @@ void ReactorLoad::CollectSlices() {
   }
 }
 
-// Takes one slice from a reactor that is behind the others; an interval is complete when all have reached the same second,
-// or when the phase has ended for all and nothing is left to collect.
+// Takes one slice from a reactor that is behind the others; an interval is complete when all have reached the
+// same second, or when the phase has ended for all and nothing is left to collect.
 bool ReactorLoad::CollectOne() {
   bool collected = false;
   for (Member& member : members_) {

@@ -11,8 +11,8 @@
 
 namespace trunkload {
 
-// The load of this agent: its application servers spread over reactors, and their slices added up to intervals. Belongs to
-// the thread of the event loop.
+// The load of this agent: its application servers spread over reactors, and their slices added up to
+// intervals. Belongs to the thread of the event loop.
 class ReactorLoad final : public Load {
  public:
   ReactorLoad(EventLoop& loop, LoadEvents& events);

@@ -41,8 +41,8 @@ void Recorder::Complete(int64_t now) {
   const int64_t cpu = ThreadCpuNanos();
   current_->reactor_cpu_ns = cpu - cpu_at_slice_began_;
   if (now > slice_began_) {
-    current_->busiest_reactor =
-        std::min(1.0, static_cast<double>(current_->reactor_cpu_ns) / static_cast<double>(now - slice_began_));
+    current_->busiest_reactor = std::min(
+        1.0, static_cast<double>(current_->reactor_cpu_ns) / static_cast<double>(now - slice_began_));
   }
   cpu_at_slice_began_ = cpu;
   slice_began_ = now;

@@ -21,8 +21,9 @@ struct TransactionTimes {
   int64_t ended = 0;
 };
 
-// One reactor's measuring: the slice being filled, and those that wait to be collected. Everything but Collect and Recycle
-// belongs to the reactor's thread; those two may be called from one other. Recording takes no lock and allocates nothing.
+// One reactor's measuring: the slice being filled, and those that wait to be collected. Everything but
+// Collect and Recycle belongs to the reactor's thread; those two may be called from one other. Recording
+// takes no lock and allocates nothing.
 class Recorder {
  public:
   static constexpr int64_t kSliceNanos = 1'000'000'000;
@@ -50,11 +51,12 @@ class Recorder {
   void RecordConnectionLost() { ++current_->connections_lost; }
   void RecordConnectError(std::string_view code) { current_->connect_errors.Add(code); }
 
-  // When the slice being filled ends. Where nobody has collected the slices before it, it goes on to the next second:
-  // coarser, but complete.
+  // When the slice being filled ends. Where nobody has collected the slices before it, it goes on to the next
+  // second: coarser, but complete.
   int64_t slice_end() const { return slice_end_; }
   void RollIfDue(int64_t now) {
-    if (now >= slice_end_) [[unlikely]] Roll(now);
+    if (now >= slice_end_) [[unlikely]]
+      Roll(now);
   }
   // Hands over what there is: the phase has ended.
   void Finish(int64_t now);

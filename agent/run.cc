@@ -41,7 +41,8 @@ absl::Status Run::OnMessage(const v1::ControllerMessage& message, int64_t receiv
 }
 
 absl::Status Run::OnAssignment(const v1::Assignment& assignment) {
-  if (load_) return absl::FailedPreconditionError("the controller sent an assignment while a run is under way");
+  if (load_)
+    return absl::FailedPreconditionError("the controller sent an assignment while a run is under way");
   run_id_ = assignment.run_id();
   phases_ = assignment.phases_size();
   next_phase_ = 0;
@@ -55,8 +56,8 @@ absl::Status Run::OnStartPhase(const v1::StartPhase& start) {
   // A run that failed here a moment ago: the controller doesn't know yet.
   if (!load_) return absl::OkStatus();
   if (phase_under_way_ || static_cast<int>(start.phase()) != next_phase_ || next_phase_ >= phases_) {
-    return absl::FailedPreconditionError(absl::StrCat("the controller started phase ", start.phase(), " of ", phases_,
-                                                      " out of order"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("the controller started phase ", start.phase(), " of ", phases_, " out of order"));
   }
   ++next_phase_;
   phase_under_way_ = true;

@@ -12,8 +12,8 @@
 
 namespace trunkload {
 
-// The agent's side of the protocol in fleet.proto, without its transport: answers the controller's messages and drives
-// the load. At most one run at a time; free for the next after EndRun. Not thread-safe.
+// The agent's side of the protocol in fleet.proto, without its transport: answers the controller's messages
+// and drives the load. At most one run at a time; free for the next after EndRun. Not thread-safe.
 class Run : public LoadEvents {
  public:
   using Send = absl::AnyInvocable<void(v1::AgentMessage)>;

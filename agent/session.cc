@@ -16,18 +16,20 @@ namespace {
 
 // As the controller's own limit: an assignment of many application servers is the largest message.
 constexpr int kMaxMessageBytes = 64 << 20;
-// Messages that wait for the controller to take them. An interval a second: a controller that has taken none for so long
-// is not coming back.
+// Messages that wait for the controller to take them. An interval a second: a controller that has taken none
+// for so long is not coming back.
 constexpr size_t kMostUnsent = 1'000;
 constexpr int kKeepaliveMs = 10'000;
 
-// gRPC's side of the stream. Its callbacks stamp the time and post to the loop; everything else runs on the loop's thread.
+// gRPC's side of the stream. Its callbacks stamp the time and post to the loop; everything else runs on the
+// loop's thread.
 class Stream : public grpc::ClientBidiReactor<v1::AgentMessage, v1::ControllerMessage> {
  public:
   Stream(v1::FleetService::Stub& stub, EventLoop& loop)
-      : loop_(loop), run_(
-                         clock_, [this](v1::AgentMessage message) { Send(std::move(message)); },
-                         [this](LoadEvents& events) { return std::make_unique<ReactorLoad>(loop_, events); }) {
+      : loop_(loop),
+        run_(
+            clock_, [this](v1::AgentMessage message) { Send(std::move(message)); },
+            [this](LoadEvents& events) { return std::make_unique<ReactorLoad>(loop_, events); }) {
     stub.async()->Join(&context_, this);
   }
 
@@ -100,15 +102,16 @@ class Stream : public grpc::ClientBidiReactor<v1::AgentMessage, v1::ControllerMe
 
 }  // namespace
 
-absl::Status RunSession(const std::string& controller, const v1::Hello& hello, EventLoop& loop, const bool& stop) {
+absl::Status RunSession(const std::string& controller, const v1::Hello& hello, EventLoop& loop,
+                        const bool& stop) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveMs);
   // Proxies of the environment are for the web, not for a controller.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  const auto stub =
-      v1::FleetService::NewStub(grpc::CreateCustomChannel(controller, grpc::InsecureChannelCredentials(), arguments));
+  const auto stub = v1::FleetService::NewStub(
+      grpc::CreateCustomChannel(controller, grpc::InsecureChannelCredentials(), arguments));
   Stream stream(*stub, loop);
   stream.Start(hello);
   bool cancelled = false;

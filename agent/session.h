@@ -11,10 +11,12 @@
 
 namespace trunkload {
 
-// The agent's membership in one controller's fleet: from dialling it until the stream ends. Blocks the calling thread,
-// which runs `loop` meanwhile and drives the run; `stop` (posted to the loop by whoever asks the agent to stop) ends it.
+// The agent's membership in one controller's fleet: from dialling it until the stream ends. Blocks the
+// calling thread, which runs `loop` meanwhile and drives the run; `stop` (posted to the loop by whoever asks
+// the agent to stop) ends it.
 //
 // Why it ended: OK where the agent was told to stop, else the stream's end.
-absl::Status RunSession(const std::string& controller, const v1::Hello& hello, EventLoop& loop, const bool& stop);
+absl::Status RunSession(const std::string& controller, const v1::Hello& hello, EventLoop& loop,
+                        const bool& stop);
 
 }  // namespace trunkload

@@ -13,7 +13,11 @@ int64_t Read(clockid_t id) {
 
 }  // namespace
 
-int64_t SystemClock::MonotonicNanos() const { return Read(CLOCK_MONOTONIC); }
-int64_t SystemClock::WallNanos() const { return Read(CLOCK_REALTIME); }
+int64_t SystemClock::MonotonicNanos() const {
+  return Read(CLOCK_MONOTONIC);
+}
+int64_t SystemClock::WallNanos() const {
+  return Read(CLOCK_REALTIME);
+}
 
 }  // namespace trunkload

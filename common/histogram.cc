@@ -48,7 +48,9 @@ uint64_t Histogram::LowerNanos(uint32_t bucket) {
   return (static_cast<uint64_t>(bucket - shift * kHalf) << shift) * 1000;
 }
 
-uint64_t Histogram::UpperNanos(uint32_t bucket) { return LowerNanos(bucket + 1) - 1; }
+uint64_t Histogram::UpperNanos(uint32_t bucket) {
+  return LowerNanos(bucket + 1) - 1;
+}
 
 uint64_t Histogram::PercentileNanos(double percent) const {
   if (count() == 0) return 0;
@@ -64,7 +66,8 @@ uint64_t Histogram::PercentileNanos(double percent) const {
 
 uint64_t Histogram::CountAbove(int64_t nanos) const {
   uint64_t above = over_range_;
-  for (uint32_t i = kBuckets; i-- > 0 && static_cast<int64_t>(LowerNanos(i)) > nanos;) above += (*buckets_)[i];
+  for (uint32_t i = kBuckets; i-- > 0 && static_cast<int64_t>(LowerNanos(i)) > nanos;)
+    above += (*buckets_)[i];
   return above;
 }
 
@@ -107,13 +110,15 @@ absl::Status Histogram::Check(const v1::Histogram& proto) {
   uint64_t bucket = 0;
   for (int i = 0; i < proto.count_size(); ++i) {
     bucket += proto.bucket_delta(i);
-    if (i > 0 && proto.bucket_delta(i) == 0) return absl::InvalidArgumentError("histogram: a bucket comes twice");
+    if (i > 0 && proto.bucket_delta(i) == 0)
+      return absl::InvalidArgumentError("histogram: a bucket comes twice");
     if (bucket >= kBuckets) return absl::InvalidArgumentError("histogram: a bucket above 1 h");
     if (proto.count(i) == 0 || proto.count(i) > kHighestCount) {
       return absl::InvalidArgumentError("histogram: a count that cannot be");
     }
   }
-  if (proto.over_range() > kHighestCount) return absl::InvalidArgumentError("histogram: a count that cannot be");
+  if (proto.over_range() > kHighestCount)
+    return absl::InvalidArgumentError("histogram: a count that cannot be");
   if (proto.count_size() == 0 && proto.over_range() == 0) return absl::OkStatus();
   if (!std::isfinite(proto.sum_ns()) || proto.sum_ns() < 0 || proto.min_ns() > proto.max_ns()) {
     return absl::InvalidArgumentError("histogram: sum, min and max do not fit together");

@@ -24,9 +24,10 @@ constexpr uint32_t BucketOf(uint64_t micros) {
 
 }  // namespace histogram_internal
 
-// Latencies from 1 µs to 1 h at 3 significant digits, counted in log-linear buckets as HdrHistogram lays them out
-// (hdrhistogram.org: 2,048 buckets of 1 µs, then for each doubling 1,024 of twice the width). Sum, minimum and maximum
-// are exact, to the nanosecond. Merging histograms and recording all their values in one give the same.
+// Latencies from 1 µs to 1 h at 3 significant digits, counted in log-linear buckets as HdrHistogram lays them
+// out (hdrhistogram.org: 2,048 buckets of 1 µs, then for each doubling 1,024 of twice the width). Sum,
+// minimum and maximum are exact, to the nanosecond. Merging histograms and recording all their values in one
+// give the same.
 //
 // A mergeable value; 184 KiB. Not thread-safe.
 class Histogram {
@@ -63,8 +64,8 @@ class Histogram {
   // 0 while empty.
   uint64_t min_ns() const { return count() == 0 ? 0 : min_ns_; }
   uint64_t max_ns() const { return max_ns_; }
-  // The smallest value that at least `percent` (0 to 100) of all values do not exceed: the upper end of its bucket, and
-  // never more than max_ns. 0 while empty. A rank that falls among those over range gives max_ns.
+  // The smallest value that at least `percent` (0 to 100) of all values do not exceed: the upper end of its
+  // bucket, and never more than max_ns. 0 while empty. A rank that falls among those over range gives max_ns.
   uint64_t PercentileNanos(double percent) const;
   // How many values lie in buckets that start above `nanos`, those over range included.
   uint64_t CountAbove(int64_t nanos) const;
@@ -74,8 +75,8 @@ class Histogram {
   // The wire form, and back: INVALID_ARGUMENT where the message does not describe a histogram.
   v1::Histogram ToProto() const;
   static absl::StatusOr<Histogram> FromProto(const v1::Histogram& proto);
-  // FromProto in two steps, for the reader of many: its check, and what Merge does with a message that passed it, at the
-  // cost of the buckets that hold something.
+  // FromProto in two steps, for the reader of many: its check, and what Merge does with a message that passed
+  // it, at the cost of the buckets that hold something.
   static absl::Status Check(const v1::Histogram& proto);
   void MergeChecked(const v1::Histogram& proto);
 

@@ -37,7 +37,9 @@ uint64_t Random::Next() {
   return result;
 }
 
-double Random::Uniform() { return std::ldexp(static_cast<double>(Next() >> 12), -52); }
+double Random::Uniform() {
+  return std::ldexp(static_cast<double>(Next() >> 12), -52);
+}
 
 uint64_t Random::Between(uint64_t low, uint64_t high) {
   const uint64_t range = high - low;
@@ -50,7 +52,9 @@ uint64_t Random::Between(uint64_t low, uint64_t high) {
   return low + value;
 }
 
-double Random::Exponential() { return -std::log(1 - Uniform()); }
+double Random::Exponential() {
+  return -std::log(1 - Uniform());
+}
 
 uint64_t Random::Zipfian(uint64_t count, double exponent) {
   if (count <= 1) return 1;
@@ -60,7 +64,8 @@ uint64_t Random::Zipfian(uint64_t count, double exponent) {
     const double v = Uniform();
     const double x = std::floor(std::pow(u, -1 / (exponent - 1)));
     const double t = std::pow(1 + 1 / x, exponent - 1);
-    if (v * x * (t - 1) / (b - 1) <= t / b && x <= static_cast<double>(count)) return static_cast<uint64_t>(x);
+    if (v * x * (t - 1) / (b - 1) <= t / b && x <= static_cast<double>(count))
+      return static_cast<uint64_t>(x);
   }
 }
 

@@ -14,15 +14,17 @@
 
 namespace trunkload {
 
-// One stream of an agent; never used again, so that a late message of a stream that broke can't be taken for another's.
+// One stream of an agent; never used again, so that a late message of a stream that broke can't be taken for
+// another's.
 using AgentId = uint64_t;
 
-// What the controller asks of the world around it: gRPC and libpq in the program, a model of them in simulations.
-// Called on the thread that drives the controller; nothing here blocks or calls back into it.
+// What the controller asks of the world around it: gRPC and libpq in the program, a model of them in
+// simulations. Called on the thread that drives the controller; nothing here blocks or calls back into it.
 class ControllerOutside {
  public:
   virtual ~ControllerOutside() = default;
-  // Messages to one agent arrive in order. Dropped in silence where its stream has broken: OnAgentLeft says so.
+  // Messages to one agent arrive in order. Dropped in silence where its stream has broken: OnAgentLeft says
+  // so.
   virtual void Send(AgentId to, const v1::ControllerMessage& message) = 0;
   // Ends the agent's stream. OnAgentLeft is not called for it any more.
   virtual void Disconnect(AgentId agent, const absl::Status& why) = 0;
@@ -32,37 +34,41 @@ class ControllerOutside {
   // Gives that up: no answer comes.
   virtual void CancelPrepareTarget() = 0;
   virtual void OnProgress(const v1::Progress& progress) = 0;
-  // The run has ended, with its result or with why it could not run. Once for each run that StartRun accepted.
+  // The run has ended, with its result or with why it could not run. Once for each run that StartRun
+  // accepted.
   virtual void OnRunEnded(absl::StatusOr<v1::RunResult> result) = 0;
 };
 
-// The controller of a fleet: who is in it, and at most one run at a time. It touches no thread, socket or clock but the
-// one given; events come in by calls, and what follows from them goes out through ControllerOutside. Not thread-safe: one
-// thread drives it.
+// The controller of a fleet: who is in it, and at most one run at a time. It touches no thread, socket or
+// clock but the one given; events come in by calls, and what follows from them goes out through
+// ControllerOutside. Not thread-safe: one thread drives it.
 class Controller {
  public:
   struct RunOptions {
-    uint32_t agents = 1;                       // wait for so many; more may be there, and all of them take part
-    absl::Duration wait = absl::Seconds(60);   // DEADLINE_EXCEEDED when too few have come by then
+    uint32_t agents = 1;  // wait for so many; more may be there, and all of them take part
+    absl::Duration wait = absl::Seconds(60);  // DEADLINE_EXCEEDED when too few have come by then
   };
 
   Controller(const Clock& clock, ControllerOutside& outside);
   ~Controller();
 
-  // `plan` must be valid (plan/plan_loader.h). RESOURCE_EXHAUSTED while a run is under way. The run's id on success.
+  // `plan` must be valid (plan/plan_loader.h). RESOURCE_EXHAUSTED while a run is under way. The run's id on
+  // success.
   absl::StatusOr<std::string> StartRun(v1::Plan plan, const RunOptions& options);
-  // Ends the run in order: no new transactions, a drain, a result that says so. Without effect when no run is under way.
+  // Ends the run in order: no new transactions, a drain, a result that says so. Without effect when no run is
+  // under way.
   void CancelRun();
 
   // A stream was opened; its first message must be Hello.
   void OnAgentConnected(AgentId agent);
-  // `received_ns`: the clock given above, read as soon as the message was there. An agent that breaks the protocol is
-  // disconnected, and counts as lost.
+  // `received_ns`: the clock given above, read as soon as the message was there. An agent that breaks the
+  // protocol is disconnected, and counts as lost.
   void OnAgentMessage(AgentId agent, const v1::AgentMessage& message, int64_t received_ns);
   void OnAgentLeft(AgentId agent);
   void OnTargetPrepared(absl::StatusOr<v1::ServerInfo> info);
 
-  // To be called once the clock has reached NextTickNanos(), for time-outs and progress. INT64_MAX: nothing is waited for.
+  // To be called once the clock has reached NextTickNanos(), for time-outs and progress. INT64_MAX: nothing
+  // is waited for.
   void OnTick();
   int64_t NextTickNanos() const;
 

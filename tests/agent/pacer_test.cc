@@ -87,9 +87,9 @@ TEST(PacerTest, AnArrivalIsAFunctionOfItsIndex) {
 
 TEST(PacerTest, StepsAndRampsComeDueAsTheirAreaSays) {
   v1::Phase phase = Open(0, 30, v1::ARRIVALS_CONSTANT);
-  AddStage(phase, 10, true, 100);   // 0 to 100/s: 500
-  AddStage(phase, 10, false, 0);    // nothing
-  AddStage(phase, 10, false, 50);   // 500
+  AddStage(phase, 10, true, 100);  // 0 to 100/s: 500
+  AddStage(phase, 10, false, 0);   // nothing
+  AddStage(phase, 10, false, 50);  // 500
   const std::vector<int64_t> due = AllDue(phase, 3);
   ASSERT_EQ(due.size(), 1000u);
   const auto before = [&](double seconds) {

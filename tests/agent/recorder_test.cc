@@ -10,7 +10,9 @@ namespace {
 constexpr int64_t kStart = 5'000'000'000;
 constexpr int64_t kSecond = Recorder::kSliceNanos;
 
-TransactionTimes EndingAt(int64_t ended) { return {ended - 4'000, ended - 3'000, ended - 2'000, ended - 1'000, ended}; }
+TransactionTimes EndingAt(int64_t ended) {
+  return {ended - 4'000, ended - 3'000, ended - 2'000, ended - 1'000, ended};
+}
 
 TEST(RecorderTest, EveryLatencyCountsFromItsOwnInstant) {
   Recorder recorder(2);

@@ -27,7 +27,8 @@ TEST(HistogramTest, PercentilesAreWithinThreeDigitsOfTheSortedValues) {
   Histogram histogram;
   for (int i = 0; i < 200'000; ++i) {
     // From microseconds to an hour, evenly over the orders of magnitude.
-    const auto value = static_cast<int64_t>(std::exp(std::uniform_real_distribution<>(std::log(1e3), std::log(3.5e12))(random)));
+    const auto value = static_cast<int64_t>(
+        std::exp(std::uniform_real_distribution<>(std::log(1e3), std::log(3.5e12))(random)));
     values.push_back(value);
     histogram.Record(value);
   }

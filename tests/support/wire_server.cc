@@ -29,8 +29,8 @@ int64_t NowNanos() {
   return now.tv_sec * 1'000'000'000 + now.tv_nsec;
 }
 
-// Receives, and says in `received_ns` when the kernel had what came: before this thread was woken. Of a socket with
-// SO_TIMESTAMPNS.
+// Receives, and says in `received_ns` when the kernel had what came: before this thread was woken. Of a
+// socket with SO_TIMESTAMPNS.
 ssize_t ReceiveStamped(int fd, std::vector<char>& input, int64_t& received_ns) {
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(timespec))];
   iovec bytes = {input.data(), input.size()};
@@ -192,8 +192,8 @@ void WireServer::OnEvent(int fd, uint32_t events) {
 
 void WireServer::OnInput(int fd, Connection& connection) {
   int64_t received_ns = 0;
-  const ssize_t got = delay_ns_ > 0 ? ReceiveStamped(fd, input_, received_ns)
-                                    : recv(fd, input_.data(), input_.size(), 0);
+  const ssize_t got =
+      delay_ns_ > 0 ? ReceiveStamped(fd, input_, received_ns) : recv(fd, input_.data(), input_.size(), 0);
   if (got <= 0) {
     if (got == 0 || errno != EAGAIN) Close(fd);
     return;
