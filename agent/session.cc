@@ -9,13 +9,12 @@
 #include "agent/reactor_load.h"
 #include "agent/run.h"
 #include "common/grpc_status.h"
+#include "common/message_limits.h"
 #include "trunkload/v1/fleet.grpc.pb.h"
 
 namespace trunkload {
 namespace {
 
-// As the controller's own limit: an assignment of many application servers is the largest message.
-constexpr int kMaxMessageBytes = 64 << 20;
 // Messages that wait for the controller to take them. An interval a second: a controller that has taken none
 // for so long is not coming back.
 constexpr size_t kMostUnsent = 1'000;

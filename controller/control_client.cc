@@ -8,7 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/grpc_status.h"
-#include "controller/message_limits.h"
+#include "common/message_limits.h"
 
 namespace trunkload {
 namespace {

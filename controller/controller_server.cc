@@ -12,7 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "controller/message_limits.h"
+#include "common/message_limits.h"
 
 namespace trunkload {
 namespace {

@@ -186,9 +186,8 @@ absl::StatusOr<v1::ServerInfo> Database::ReadServerInfo() {
 absl::Status Database::SetUp(const v1::Setup& setup, v1::ServerInfo& info) {
   if (setup.distribution() == v1::DISTRIBUTION_CITUS && info.citus_version().empty()) {
     return absl::FailedPreconditionError(
-        "setup.distribution is citus, but the citus extension is not in the target's database: run CREATE "
-        "EXTENSION citus "
-        "there, or set setup.distribution to auto or none");
+        "setup.distribution is citus, but the citus extension is not in the target's database: run "
+        "CREATE EXTENSION citus there, or set setup.distribution to auto or none");
   }
   const bool distributed = setup.distribution() != v1::DISTRIBUTION_NONE && !info.citus_version().empty();
   absl::Status status = MakeUsers(distributed);
@@ -210,8 +209,7 @@ absl::Status Database::DropUsersMadeBefore() {
     return absl::FailedPreconditionError(absl::StrCat(
         "the target's database already has a table users in schema ", PQgetvalue(found->get(), 0, 1),
         " that Trunkload did not make, and it is left alone: name another database in the target, rename "
-        "that table, or "
-        "take setup out of the plan to insert into the table as it is"));
+        "that table, or take setup out of the plan to insert into the table as it is"));
   }
   return Run("drop the table users of an earlier run",
              absl::StrCat("DROP TABLE ", PQgetvalue(found->get(), 0, 0)))

@@ -65,9 +65,8 @@ void JudgePhase(const RunFacts::Phase& phase, Judgement& judgement) {
   if (phase.open) {
     judgement.AddWorst(phase, kMostNoticedLate, LateShare, [](const RunFacts::Agent& agent) {
       return absl::StrFormat(
-          "noticed %.1f%% of its arrivals more than 10 ms after they were due (at most %.0f%% may be): the "
-          "load was not "
-          "the plan's; give it more CPU or spread the load over more agents",
+          "noticed %.1f%% of its arrivals more than 10 ms after they were due (at most %.0f%% may be): "
+          "the load was not the plan's; give it more CPU or spread the load over more agents",
           LateShare(agent) * 100, kMostNoticedLate * 100);
     });
   }
@@ -77,8 +76,7 @@ void JudgePhase(const RunFacts::Phase& phase, Judgement& judgement) {
       [](const RunFacts::Agent& agent) {
         return absl::StrFormat(
             "used %.0f%% of a core on a reactor thread: the ceiling is the agent's, not the database's; "
-            "raise "
-            "fleet.threads or add agents",
+            "raise fleet.threads or add agents",
             agent.busiest_reactor * 100);
       });
   judgement.AddWorst(

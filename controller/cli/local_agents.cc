@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,7 +19,7 @@ extern "C" {
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
+#include "controller/child_process.h"
 
 namespace trunkload {
 namespace {
@@ -45,12 +44,6 @@ std::string HowItEnded(const siginfo_t& info) {
                                     : absl::StrCat("was killed by signal ", info.si_status);
 }
 
-std::string LastLine(const std::string& words) {
-  std::string last;
-  for (absl::string_view line : absl::StrSplit(words, '\n', absl::SkipWhitespace())) last = std::string(line);
-  return last;
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<LocalAgents>> LocalAgents::Start(uint32_t count, const std::string& controller,
@@ -72,39 +65,17 @@ absl::Status LocalAgents::Spawn(const std::string& program, const std::string& n
   if (pipe2(output, O_CLOEXEC | O_NONBLOCK) != 0) {
     return absl::ResourceExhaustedError(absl::StrCat("cannot start an agent: ", std::strerror(errno)));
   }
-  posix_spawn_file_actions_t files;
-  posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&files, output[1], STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&files, output[1], STDERR_FILENO);
-  posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
-  // The signals that are blocked or ignored here are neither there.
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  posix_spawnattr_setflags(&attributes,
-                           POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  sigset_t none;
-  sigemptyset(&none);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  sigset_t defaults;
-  sigfillset(&defaults);
-  posix_spawnattr_setsigdefault(&attributes, &defaults);
-  const absl::Cleanup cleanup = [&] {
-    posix_spawn_file_actions_destroy(&files);
-    posix_spawnattr_destroy(&attributes);
-    close(output[1]);
-  };
-
-  std::vector<std::string> arguments = {program, "--controller", controller, "--name", name, "--once"};
-  std::vector<char*> argv;
-  for (std::string& argument : arguments) argv.push_back(argument.data());
-  argv.push_back(nullptr);
-  Agent agent;
-  if (const int error = posix_spawn(&agent.pid, program.c_str(), &files, &attributes, argv.data(), environ);
-      error != 0) {
+  const absl::Cleanup close_output = [&output] { close(output[1]); };
+  const absl::StatusOr<pid_t> pid =
+      StartProcess({.arguments = {program, "--controller", controller, "--name", name, "--once"},
+                    .output_fd = output[1],
+                    .process_group = true});
+  if (!pid.ok()) {
     close(output[0]);
-    return absl::UnavailableError(absl::StrCat("cannot start ", program, ": ", std::strerror(error)));
+    return pid.status();
   }
+  Agent agent;
+  agent.pid = *pid;
   agent.name = name;
   agent.pid_fd = pidfd_open(agent.pid, 0);
   agent.output_fd = output[0];

@@ -12,9 +12,8 @@ namespace trunkload {
 namespace {
 
 constexpr char kExitStatuses[] =
-    "Exit status: 0 valid and objectives met; 1 could not run; 2 wrong usage or a plan with mistakes; 3 an "
-    "objective was\n"
-    "missed; 4 the run is not valid; 130 cancelled.\n";
+    "Exit status: 0 valid and objectives met; 1 could not run; 2 wrong usage or a plan with mistakes;\n"
+    "3 an objective was missed; 4 the run is not valid; 130 cancelled.\n";
 
 int Main(int argc, char** argv) {
   // Before there is any other thread.

@@ -26,9 +26,8 @@ std::string LatencyText(double us) {
 }
 
 std::string CountText(uint64_t count) {
-  std::string text = absl::StrCat(count);
-  for (size_t at = text.size(); at > 3; at -= 3) text.insert(at - 3, ",");
-  return text;
+  if (count < 1000) return absl::StrCat(count);
+  return absl::StrCat(CountText(count / 1000), ",", absl::Dec(count % 1000, absl::kZeroPad3));
 }
 
 std::string RateText(double per_s) {

@@ -74,6 +74,23 @@ std::vector<std::string> Settings(bool citus) {
   return settings;
 }
 
+absl::Status MakeDatabase(PostgresNode& node, bool citus) {
+  absl::Status status = node.Sql("postgres", "CREATE ROLE bench LOGIN").status();
+  if (status.ok()) {
+    status = node.Sql("postgres", absl::StrCat("CREATE DATABASE ", kDatabase, " OWNER bench")).status();
+  }
+  if (status.ok() && citus) status = node.Sql(kDatabase, "CREATE EXTENSION citus").status();
+  return status;
+}
+
+// Makes the nodes one cluster; the version of its Citus.
+absl::StatusOr<std::string> JoinWorkers(PostgresNode& coordinator, const std::vector<int>& worker_ports) {
+  std::string sql = absl::StrCat("SELECT citus_set_coordinator_host('127.0.0.1', ", coordinator.port(), ");");
+  for (const int port : worker_ports) absl::StrAppend(&sql, "SELECT citus_add_node('127.0.0.1', ", port, ");");
+  if (absl::Status status = coordinator.Sql(kDatabase, sql).status(); !status.ok()) return status;
+  return coordinator.Sql(kDatabase, "SELECT extversion FROM pg_extension WHERE extname = 'citus'");
+}
+
 }  // namespace
 
 fs::path Stack::DefaultDirectory() {
@@ -134,10 +151,7 @@ absl::StatusOr<Stack::State> Stack::MakeNodes(const Installation& installation, 
     if (cancellation.cancelled()) return absl::CancelledError("cancelled");
     absl::Status status = nodes[i].Init((*ports)[i], Settings(citus));
     if (status.ok()) status = nodes[i].Start();
-    if (status.ok()) status = nodes[i].Sql("postgres", "CREATE ROLE bench LOGIN").status();
-    if (status.ok())
-      status = nodes[i].Sql("postgres", absl::StrCat("CREATE DATABASE ", kDatabase, " OWNER bench")).status();
-    if (status.ok() && citus) status = nodes[i].Sql(kDatabase, "CREATE EXTENSION citus").status();
+    if (status.ok()) status = MakeDatabase(nodes[i], citus);
     if (!status.ok()) return status;
   }
   PostgresNode& coordinator = nodes.front();
@@ -150,22 +164,16 @@ absl::StatusOr<Stack::State> Stack::MakeNodes(const Installation& installation, 
   state.postgresql_version =
       std::pair<std::string, std::string>(absl::StrSplit(*version, absl::MaxSplits(' ', 1))).first;
   if (citus) {
-    absl::Status status = coordinator
-                              .Sql(kDatabase, absl::StrCat("SELECT citus_set_coordinator_host('127.0.0.1', ",
-                                                           coordinator.port(), ")"))
-                              .status();
-    for (size_t i = 1; i < nodes.size() && status.ok(); ++i) {
-      status = coordinator
-                   .Sql(kDatabase, absl::StrCat("SELECT citus_add_node('127.0.0.1', ", nodes[i].port(), ")"))
-                   .status();
-      state.worker_ports.push_back(nodes[i].port());
-    }
-    if (!status.ok()) return status;
-    absl::StatusOr<std::string> citus_version =
-        coordinator.Sql(kDatabase, "SELECT extversion FROM pg_extension WHERE extname = 'citus'");
+    state.worker_ports.assign(ports->begin() + 1, ports->end());
+    absl::StatusOr<std::string> citus_version = JoinWorkers(coordinator, state.worker_ports);
     if (!citus_version.ok()) return citus_version.status();
     state.citus_version = *citus_version;
   }
+  if (absl::Status status = WriteState(state); !status.ok()) return status;
+  return state;
+}
+
+absl::Status Stack::WriteState(const State& state) const {
   std::ofstream file(directory_ / kState);
   file << state.conninfo << "\n"
        << state.postgresql_version << "\n"
@@ -174,7 +182,7 @@ absl::StatusOr<Stack::State> Stack::MakeNodes(const Installation& installation, 
        << (state.citus_installed ? "citus" : "") << "\n";
   file.close();
   if (!file) return absl::UnavailableError(absl::StrCat("cannot write ", (directory_ / kState).string()));
-  return state;
+  return absl::OkStatus();
 }
 
 std::vector<PostgresNode> Stack::FindNodes(const Installation& installation, const std::string& user) const {

@@ -42,6 +42,7 @@ class Stack {
   absl::Status MakeDirectory(const std::string& user);
   absl::StatusOr<State> MakeNodes(const Installation& installation, int workers, const std::string& user,
                                   const Cancellation& cancellation);
+  absl::Status WriteState(const State& state) const;
   std::vector<PostgresNode> FindNodes(const Installation& installation, const std::string& user) const;
 
   const std::filesystem::path directory_;

@@ -148,6 +148,16 @@ TEST_F(ControllerTest, OneRunAtATime) {
   EXPECT_TRUE(controller_.StartRun(OnePhase(4), {}).ok());
 }
 
+// A driver reads the clock, then asks for the next tick: one that is always a little later than now never
+// comes.
+TEST_F(ControllerTest, TheFirstTickOfARunIsDueAtOnceAndStaysSo) {
+  Start(4, 2);
+  const int64_t due_ns = controller_.NextTickNanos();
+  EXPECT_LE(due_ns, clock_.now_ns);
+  clock_.now_ns += kSecond;
+  EXPECT_EQ(controller_.NextTickNanos(), due_ns);
+}
+
 TEST_F(ControllerTest, RunIdsSortByTime) {
   Start(4, 2);
   EXPECT_THAT(run_id_, testing::MatchesRegex("2026[0-9]{4}-[0-9]{6}-[0-9a-f]{4}"));

@@ -1,0 +1,90 @@
+"""What may include what."""
+import os
+import re
+import sys
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
+
+# A folder, and which of ours its files may include besides its own.
+MAY_INCLUDE = {
+    "common": ["trunkload/"],
+    "agent": ["trunkload/", "common/"],
+    "controller/plan": ["trunkload/", "common/"],
+    "controller/report": ["trunkload/", "common/", "controller/plan/"],
+    "controller/stack": ["controller/child_process.h", "controller/cancellation.h"],
+    "controller": ["trunkload/", "common/"],
+}
+OURS = re.compile("^(trunkload|common|agent|controller|tests)/")
+
+# What only these files may include.
+GRPC = r"^grpcpp/|\.grpc\.pb\.h$"
+LIBPQ = "^libpq"
+ONLY = {
+    GRPC: {
+        "agent/session.cc",
+        "common/grpc_status.h",
+        "controller/control_client.cc",
+        "controller/control_client.h",
+        "controller/control_service.h",
+        "controller/controller_server.cc",
+        "controller/fleet_service.h",
+    },
+    LIBPQ: {"agent/pq_connection.cc", "controller/database.cc", "controller/plan/conninfo.cc"},
+}
+
+# What decides touches no thread, socket or clock; nor does what reads plans or writes reports.
+OUTSIDE = re.compile(
+    r"^(sys/|netinet/|arpa/|poll\.h|signal\.h|csignal|ctime|chrono|thread|mutex|condition_variable|atomic$)"
+    r"|^absl/(synchronization/|time/clock)|^grpcpp/"
+)
+PURE = re.compile(
+    r"^(agent/(pacer|rate_profile|run|load|pool|key_source|error_counts|slice|timer_queue)\."
+    r"|controller/(agent_clock|controller|fleet|interval_check|merger|phase_result|phase_times|planner|run_result_builder"
+    r"|run_state|series|verdict)\."
+    r"|controller/(plan|report)/|common/(histogram|random|duration)\.)"
+)
+# Reads a file.
+NOT_PURE = {"controller/plan/plan_loader.cc"}
+
+
+def sources():
+    for folder in ["common", "agent", "controller"]:
+        for path, _, names in os.walk(os.path.join(ROOT, folder)):
+            for name in names:
+                if name.endswith((".cc", ".h")):
+                    with open(os.path.join(path, name)) as text:
+                        yield os.path.relpath(os.path.join(path, name), ROOT), INCLUDE.findall(text.read())
+
+
+class Dependencies(unittest.TestCase):
+    def setUp(self):
+        self.sources = list(sources())
+        self.assertGreater(len(self.sources), 50)
+
+    def test_folders(self):
+        for path, includes in self.sources:
+            folder = max((folder for folder in MAY_INCLUDE if path.startswith(folder + "/")), key=len)
+            allowed = tuple([folder + "/", *MAY_INCLUDE[folder]])
+            for included in filter(OURS.match, includes):
+                with self.subTest(path=path, included=included):
+                    self.assertTrue(included.startswith(allowed))
+
+    def test_libraries_stay_in_their_files(self):
+        for pattern, files in ONLY.items():
+            found = {path for path, includes in self.sources if any(re.search(pattern, i) for i in includes)}
+            self.assertEqual(found, files, pattern)
+
+    def test_what_decides_touches_nothing_outside(self):
+        seen = 0
+        for path, includes in self.sources:
+            if PURE.match(path) and path not in NOT_PURE:
+                seen += 1
+                with self.subTest(path=path):
+                    self.assertEqual([one for one in includes if OUTSIDE.match(one)], [])
+        self.assertGreater(seen, 30)
+
+
+if __name__ == "__main__":
+    sys.exit(not unittest.main(exit=False).result.wasSuccessful())
