@@ -2,7 +2,6 @@
 #include <sched.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -18,6 +17,7 @@
 #include "absl/strings/str_split.h"
 #include "agent/event_loop.h"
 #include "agent/session.h"
+#include "common/file_limit.h"
 #include "common/random.h"
 
 namespace trunkload {
@@ -38,14 +38,6 @@ uint32_t UsableProcessors() {
   cpu_set_t set;
   return sched_getaffinity(0, sizeof(set), &set) == 0 ? static_cast<uint32_t>(CPU_COUNT(&set))
                                                       : std::thread::hardware_concurrency();
-}
-
-// A connection needs a file descriptor each; the soft limit is often far below what the host allows.
-void RaiseFileLimit() {
-  rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 // SIGINT and SIGTERM are blocked in every thread and awaited by one, which tells the loop.

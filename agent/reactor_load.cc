@@ -58,9 +58,10 @@ void ReactorLoad::Open(const v1::Assignment& assignment) {
       });
     };
     callbacks.slice = [this] { OnLoop([this] { CollectSlices(); }); };
-    callbacks.phase_ended = [this](int64_t started_ns) {
-      OnLoop([this, started_ns] {
+    callbacks.phase_ended = [this, index = members_.size()](int64_t started_ns) {
+      OnLoop([this, index, started_ns] {
         started_ns_ = std::max(started_ns_, started_ns);
+        members_[index].ended = true;
         ++ended_;
         CollectSlices();
         if (ended_ < members_.size()) return;
@@ -85,6 +86,7 @@ void ReactorLoad::StartPhase(uint32_t phase, int64_t start_ns) {
   cpu_at_start_ns_ = ProcessCpuNanos();
   for (Member& member : members_) {
     member.covered = -1;
+    member.ended = false;
     member.reactor->StartPhase(phase, start_ns);
   }
 }
@@ -104,8 +106,8 @@ void ReactorLoad::CollectSlices() {
   }
 }
 
-// Takes one slice from a reactor that is behind the others; an interval is complete when all have reached the
-// same second, or when the phase has ended for all and nothing is left to collect.
+// Takes one slice from each reactor that is behind. An interval is complete when all have reached the same
+// second; one in which the phase has ended, and which has no more to give, is waited for no longer.
 bool ReactorLoad::CollectOne() {
   bool collected = false;
   for (Member& member : members_) {
@@ -120,11 +122,12 @@ bool ReactorLoad::CollectOne() {
     member.reactor->recorder().Recycle(std::move(slice));
     collected = true;
   }
-  const bool level = std::all_of(members_.begin(), members_.end(),
-                                 [this](const Member& member) { return member.covered >= pending_through_; });
-  const bool last = ended_ == members_.size() && !collected;
-  if (pending_through_ >= 0 && (level || last)) SendInterval();
-  return collected;
+  const bool level = std::all_of(members_.begin(), members_.end(), [&](const Member& member) {
+    return member.covered >= pending_through_ || (member.ended && !collected);
+  });
+  if (pending_through_ < 0 || !level) return collected;
+  SendInterval();
+  return true;
 }
 
 void ReactorLoad::SendInterval() {

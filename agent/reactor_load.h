@@ -27,6 +27,7 @@ class ReactorLoad final : public Load {
   struct Member {
     std::unique_ptr<Reactor> reactor;
     int64_t covered = -1;  // the last second of the phase that was collected from it
+    bool ended = false;    // the phase has ended there: nothing comes after what it has now
   };
 
   // Runs on the loop what a reactor tells from its thread, unless this load has been closed by then.

@@ -21,6 +21,8 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveMs);
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  // Proxies of the environment are for the web, not for a controller.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   arguments.SetMaxSendMessageSize(kMaxMessageBytes);
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
@@ -79,7 +81,8 @@ void ControlClient::Cancel() {
     v1::CancelReply reply;
     status = stub_->Cancel(&context, request, &reply);
   }
-  if (!status.ok()) context_.TryCancel();
+  // A run that is not there any more has just ended by itself: its result is on the way.
+  if (!status.ok() && status.error_code() != grpc::StatusCode::NOT_FOUND) context_.TryCancel();
 }
 
 }  // namespace trunkload

@@ -6,12 +6,15 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <memory>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/synchronization/notification.h"
 #include "common/clock.h"
 #include "controller/connect_error.h"
 
@@ -23,6 +26,7 @@ constexpr absl::string_view kMark = "made by Trunkload";
 // So many rows take a second or so, after which a cancellation is noticed even if the server did not hear of
 // it.
 constexpr uint64_t kRowsPerInsert = 100'000;
+constexpr absl::Duration kCancelTimeout = absl::Seconds(2);
 constexpr int64_t kNoTimeout = std::numeric_limits<int64_t>::max();
 
 std::string Text(const char* text) {
@@ -115,9 +119,15 @@ absl::Status Database::Wait(short events, int64_t timeout_ns) {
 void Database::AskServerToStop() {
   PGcancel* cancel = PQgetCancel(connection_);
   if (cancel == nullptr) return;
-  char error[256];
-  PQcancel(cancel, error, sizeof(error));
-  PQfreeCancel(cancel);
+  // libpq waits for the server's answer, which a frozen one never gives: such a request is left behind.
+  auto answered = std::make_shared<absl::Notification>();
+  std::thread([cancel, answered] {
+    char error[256];
+    PQcancel(cancel, error, sizeof(error));
+    PQfreeCancel(cancel);
+    answered->Notify();
+  }).detach();
+  answered->WaitForNotificationWithTimeout(kCancelTimeout);
 }
 
 absl::StatusOr<Database::Result> Database::Run(const std::string& what, const std::string& sql) {

@@ -70,8 +70,12 @@ absl::Status Merger::CheckTurn(const Agent& agent, const v1::Interval& interval,
       interval.first_second() < agent.newest_second) {
     return absl::InvalidArgumentError("its seconds came before");
   }
-  if (interval.last_second() > std::max(elapsed_seconds, 0.0) + kClockToleranceSeconds) {
+  const double latest = std::max(elapsed_seconds, 0.0) + kClockToleranceSeconds;
+  if (interval.last_second() > latest) {
     return absl::InvalidArgumentError(absl::StrCat("second ", interval.last_second(), " is yet to come"));
+  }
+  if (static_cast<double>(interval.last_completion_ns()) / 1e9 > latest + 1) {
+    return absl::InvalidArgumentError("its last transaction is yet to end");
   }
   return absl::OkStatus();
 }

@@ -78,6 +78,13 @@ absl::Status LocalAgents::Spawn(const std::string& program, const std::string& n
   agent.pid = *pid;
   agent.name = name;
   agent.pid_fd = pidfd_open(agent.pid, 0);
+  if (agent.pid_fd < 0) {
+    const std::string why = std::strerror(errno);
+    kill(agent.pid, SIGKILL);
+    waitpid(agent.pid, nullptr, 0);
+    close(output[0]);
+    return absl::ResourceExhaustedError(absl::StrCat("cannot watch an agent: ", why));
+  }
   agent.output_fd = output[0];
   absl::MutexLock lock(&mutex_);
   agents_.push_back(std::move(agent));
@@ -90,14 +97,13 @@ LocalAgents::~LocalAgents() {
     Signal(SIGKILL);
     watcher_ = std::thread([this] { Watch(); });
   }
-  for (const int signal : {SIGTERM, SIGKILL}) {
-    bool all_ended;
-    {
-      absl::MutexLock lock(&mutex_);
-      all_ended = mutex_.AwaitWithTimeout(absl::Condition(this, &LocalAgents::AllEnded), kGoodbye);
-    }
-    if (!all_ended) Signal(signal);
+  Signal(SIGTERM);
+  bool all_ended;
+  {
+    absl::MutexLock lock(&mutex_);
+    all_ended = mutex_.AwaitWithTimeout(absl::Condition(this, &LocalAgents::AllEnded), kGoodbye);
   }
+  if (!all_ended) Signal(SIGKILL);
   watcher_.join();
 }
 

@@ -28,7 +28,7 @@ class LocalAgents {
   // `controller`.
   static absl::StatusOr<std::unique_ptr<LocalAgents>> Start(uint32_t count, const std::string& controller,
                                                             OnDeath on_death);
-  // Waits for those still there: a moment, then asks them to end, then kills them.
+  // Asks those still there to end, and kills those that have not after a moment.
   ~LocalAgents();
 
   // From now on an agent that ends is no news.

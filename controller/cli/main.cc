@@ -4,9 +4,9 @@
 #include <iostream>
 #include <string>
 
+#include "common/file_limit.h"
 #include "controller/cli/command.h"
 #include "controller/cli/exit_status.h"
-#include "controller/cli/stop_signals.h"
 
 namespace trunkload {
 namespace {
@@ -15,10 +15,30 @@ constexpr char kExitStatuses[] =
     "Exit status: 0 valid and objectives met; 1 could not run; 2 wrong usage or a plan with mistakes;\n"
     "3 an objective was missed; 4 the run is not valid; 130 cancelled.\n";
 
+int WrongUsage(const CLI::App& app, const std::string& what) {
+  std::string command = "trunkload";
+  for (const CLI::App* used : app.get_subcommands()) {
+    command += " " + used->get_name();
+    for (const CLI::App* nested : used->get_subcommands()) command += " " + nested->get_name();
+  }
+  std::cerr << "trunkload: " << what << "; see `" << command << " --help`" << std::endl;
+  return kExitUsage;
+}
+
+// Names options, but shows nothing else: what follows a connection string that lacks its quotes may be a
+// password.
+std::string UnexpectedArguments(const std::vector<std::string>& arguments) {
+  std::string options;
+  for (const std::string& argument : arguments) {
+    if (argument.starts_with("-")) options += " " + argument.substr(0, argument.find('='));
+  }
+  return options.empty() ? "arguments that are not expected; put a value with spaces in quotes"
+                         : "no such option:" + options;
+}
+
 int Main(int argc, char** argv) {
-  // Before there is any other thread.
-  StopSignals::Block();
   std::signal(SIGPIPE, SIG_IGN);
+  RaiseFileLimit();
   // gRPC's own log repeats, less clearly, what our messages say.
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
 
@@ -36,14 +56,10 @@ int Main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::Success& asked) {
     return app.exit(asked);  // --help and --version
+  } catch (const CLI::ExtrasError&) {
+    return WrongUsage(app, UnexpectedArguments(app.remaining(/*recurse=*/true)));
   } catch (const CLI::ParseError& error) {
-    std::string command = "trunkload";
-    for (const CLI::App* used : app.get_subcommands()) {
-      command += " " + used->get_name();
-      for (const CLI::App* nested : used->get_subcommands()) command += " " + nested->get_name();
-    }
-    std::cerr << "trunkload: " << error.what() << "; see `" << command << " --help`" << std::endl;
-    return kExitUsage;
+    return WrongUsage(app, error.what());
   }
   return exit_status;
 }

@@ -30,6 +30,8 @@
 namespace trunkload {
 namespace {
 
+constexpr absl::Duration kLongestWait = absl::Hours(8760);
+
 struct RunArguments {
   std::string plan_file;
   PlanOverrides overrides;
@@ -39,6 +41,7 @@ struct RunArguments {
   std::string controller;
   uint32_t agents = 1;
   std::string wait = "60s";
+  bool agents_given = false;
   std::string json;
   bool quiet = false;
 };
@@ -139,10 +142,20 @@ int Run(RunArguments arguments) {
   const absl::StatusOr<absl::Duration> wait = ParseDuration(arguments.wait);
   if (!wait.ok())
     return ReportError(absl::InvalidArgumentError(absl::StrCat("--wait: ", wait.status().message())));
+  if (*wait < absl::Seconds(1) || *wait > kLongestWait) {
+    return ReportError(absl::InvalidArgumentError(absl::StrCat(
+        "--wait: ", arguments.wait, " is not between 1s and ", absl::FormatDuration(kLongestWait))));
+  }
   if (!arguments.json.empty()) {
     if (const absl::Status status = CheckOutput(arguments.json); !status.ok()) return ReportError(status);
   }
   const bool embedded = arguments.controller.empty();
+  if (arguments.agents_given && embedded && arguments.listen.empty()) {
+    return ReportError(absl::InvalidArgumentError(
+        "--agents goes with --listen or --controller; --local N starts N agents on this machine"));
+  }
+  // Before there is any other thread.
+  StopSignals::Block();
   Controller::RunOptions options;
   options.agents = embedded && arguments.listen.empty() ? arguments.local : arguments.agents;
   options.wait = *wait;
@@ -171,7 +184,8 @@ void AddRunCommand(CLI::App& app, int& exit_status) {
   run->add_option("PLAN", arguments->plan_file, "The plan, a YAML file")->required();
   CLI::Option* local = run->add_option("--local", arguments->local, "Start so many agents on this machine")
                            ->type_name("N")
-                           ->check(CLI::Range(1, 1000));
+                           ->check(CLI::Range(1, 1000))
+                           ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   CLI::Option* listen = run->add_option("--listen", arguments->listen,
                                         "Wait here for agents from anywhere; nothing is encrypted")
                             ->type_name("HOST:PORT");
@@ -207,7 +221,10 @@ void AddRunCommand(CLI::App& app, int& exit_status) {
       "  trunkload run plans/insert-throughput.yaml --local 3 --set fleet.pool.size=16 --json result.json\n"
       "  trunkload run plans/insert-throughput.yaml --listen :7400 --agents 20 --wait 5m\n"
       "  trunkload run plans/insert-throughput.yaml --controller load.example.com:7400 --agents 20\n");
-  run->callback([arguments, &exit_status] { exit_status = Run(*arguments); });
+  run->callback([arguments, agents, &exit_status] {
+    arguments->agents_given = agents->count() > 0;
+    exit_status = Run(*arguments);
+  });
 }
 
 }  // namespace trunkload

@@ -16,6 +16,8 @@ namespace {
 
 int Serve(const std::string& listen) {
   const SystemClock clock;
+  // Before there is any other thread.
+  StopSignals::Block();
   ControllerThread controller(clock);
   auto server = ControllerServer::Listen(listen, clock, controller);
   if (!server.ok()) return ReportError(server.status());

@@ -45,6 +45,7 @@ void Print(const Stack::State& state, bool conninfo_only) {
 }
 
 int Up(const StackArguments& arguments) {
+  StopSignals::Block();
   Cancellation cancellation;
   const StopSignals signals([&cancellation](int) { cancellation.Cancel(); });
   const auto state = Stack(arguments.directory).Up(arguments.workers, cancellation);

@@ -43,6 +43,25 @@ bool IsSecret(const PQconninfoOption& option) {
   return absl::StartsWith(option.dispchar, "*");
 }
 
+// In a URI, a password with an @ or a / in it ends too early for libpq, and the rest of it is taken for a
+// host, a port or a database.
+bool HoldsStrayPassword(absl::string_view conninfo, const Parsed& parsed) {
+  if (!absl::ConsumePrefix(&conninfo, "postgresql://") && !absl::ConsumePrefix(&conninfo, "postgres://"))
+    return false;
+  const absl::string_view before_options = conninfo.substr(0, conninfo.find('?'));
+  const size_t at = before_options.find('@');
+  if (at != absl::string_view::npos &&
+      (before_options.find('/') < at || before_options.find('@', at + 1) != absl::string_view::npos)) {
+    return true;
+  }
+  for (const PQconninfoOption* option = parsed.options.get(); option->keyword != nullptr; ++option) {
+    if (absl::string_view(option->keyword) == "port" && option->val != nullptr) {
+      return absl::string_view(option->val).find_first_not_of("0123456789,") != absl::string_view::npos;
+    }
+  }
+  return false;
+}
+
 // libpq's message quotes the word that it stumbled over, which may be a piece of a password with a space in
 // it. A name of an option is safe to show where nothing in the string looks like a password.
 std::string NearestOption(const std::string& conninfo, absl::string_view error) {
@@ -67,6 +86,10 @@ absl::Status CheckConninfo(const std::string& conninfo) {
     return absl::InvalidArgumentError("a connection string can't hold a NUL character");
   }
   const Parsed parsed = Parse(conninfo);
+  if (parsed.options && HoldsStrayPassword(conninfo, parsed)) {
+    return absl::InvalidArgumentError(
+        "a URI whose user or password holds an @, / or : as it is; write it as %40, %2F or %3A");
+  }
   if (parsed.options) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
       "not a connection string that libpq understands", NearestOption(conninfo, parsed.error),
@@ -76,7 +99,7 @@ absl::Status CheckConninfo(const std::string& conninfo) {
 
 std::string RedactedConninfo(const std::string& conninfo) {
   const Parsed parsed = Parse(conninfo);
-  if (!parsed.options || absl::StrContains(conninfo, '\0')) return "";
+  if (!parsed.options || absl::StrContains(conninfo, '\0') || HoldsStrayPassword(conninfo, parsed)) return "";
   bool secret = false;
   std::string redacted;
   for (const PQconninfoOption* option = parsed.options.get(); option->keyword != nullptr; ++option) {

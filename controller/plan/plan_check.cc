@@ -87,6 +87,11 @@ class PlanCheck {
     if (absl::StrContains(plan_.target().service(), '\0')) {
       Wrong("target.service",
             "holds a NUL character; expected the name of a service in libpq's service file");
+    } else if (absl::StrContains(plan_.target().service(), '=') ||
+               absl::StrContains(plan_.target().service(), "://")) {
+      Wrong("target.service",
+            "looks like a connection string; expected the name of a service in libpq's service file, or the "
+            "connection string in target.conninfo");
     }
   }
 

@@ -85,7 +85,9 @@ const FieldDescriptor* YamlReader::FieldOf(const YAML::Node& key, const std::str
   const std::string& name = key.Scalar();
   const FieldDescriptor* field = message.GetDescriptor()->FindFieldByName(name);
   if (field == nullptr) {
-    Wrong(key.Mark(), FieldPath(path, ShownText(name)), UnknownField(name, *message.GetDescriptor()));
+    // Where the space after a colon was forgotten, the value is part of the name, and may hold a password.
+    Wrong(key.Mark(), FieldPath(path, ShownText(name.substr(0, name.find_first_of("=: ")))),
+          UnknownField(name, *message.GetDescriptor()));
     return nullptr;
   }
   if (const auto [before, is_new] = keys_before.emplace(name, key.Mark()); !is_new) {

@@ -23,12 +23,13 @@ absl::StatusOr<std::string> RunCommand(std::vector<std::string> arguments, const
   int output[2];
   if (pipe2(output, O_CLOEXEC) != 0) return absl::ResourceExhaustedError(std::strerror(errno));
   const absl::Cleanup close_output = [&output] { close(output[0]); };
-  const absl::StatusOr<pid_t> pid = StartProcess(
-      {.arguments = std::move(arguments),
-       .output_fd = output[1],
-       .environment = {{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "HOME=/"}},
-       // The user's own directory may be closed to the other user.
-       .directory = "/"});
+  const absl::StatusOr<pid_t> pid =
+      StartProcess({.arguments = std::move(arguments),
+                    .output_fd = output[1],
+                    .environment = {{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                                     "LC_ALL=C", "HOME=/"}},
+                    // The user's own directory may be closed to the other user.
+                    .directory = "/"});
   close(output[1]);
   if (!pid.ok()) return pid.status();
 

@@ -86,7 +86,8 @@ absl::Status MakeDatabase(PostgresNode& node, bool citus) {
 // Makes the nodes one cluster; the version of its Citus.
 absl::StatusOr<std::string> JoinWorkers(PostgresNode& coordinator, const std::vector<int>& worker_ports) {
   std::string sql = absl::StrCat("SELECT citus_set_coordinator_host('127.0.0.1', ", coordinator.port(), ");");
-  for (const int port : worker_ports) absl::StrAppend(&sql, "SELECT citus_add_node('127.0.0.1', ", port, ");");
+  for (const int port : worker_ports)
+    absl::StrAppend(&sql, "SELECT citus_add_node('127.0.0.1', ", port, ");");
   if (absl::Status status = coordinator.Sql(kDatabase, sql).status(); !status.ok()) return status;
   return coordinator.Sql(kDatabase, "SELECT extversion FROM pg_extension WHERE extname = 'citus'");
 }

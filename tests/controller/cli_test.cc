@@ -69,6 +69,17 @@ TEST(CliTest, CheckShowsThePlanAndEachAgentsPartWithoutPasswords) {
   EXPECT_THAT(outcome.output, ::testing::Not(HasSubstr("hunter2")));
 }
 
+TEST(CliTest, WrongUsageShowsNoPassword) {
+  const Outcome outcome =
+      Trunkload(absl::StrCat("check ", kPlan, " --target host=db password=hunter2 user=bench"));
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_THAT(outcome.output, AllOf(HasSubstr("quotes"), ::testing::Not(HasSubstr("hunter2"))));
+}
+
+TEST(CliTest, AgentsOfNobodyAreRefused) {
+  ExpectRefused(absl::StrCat("run ", kPlan, " --agents 20"), "--local N");
+}
+
 TEST(CliTest, CheckRefusesMoreAgentsThanApplicationServers) {
   ExpectRefused(absl::StrCat("check ", kPlan, " --agents 7"), "application_servers");
 }

@@ -91,6 +91,20 @@ class Inserts(DatabaseCase):
         self.assertEqual([measured["offered"] for measured in result["phases"]], [1001, 503, 1])
         self.expect_rows(result)
 
+    def test_reactors_of_one_agent_that_end_seconds_apart(self):
+        # The one client of the second application server has as much to do as the two of the first.
+        plan = self.plan(
+            self.database,
+            {"name": "apart", "transactions": 400, **closed(clients=3, think_time="20ms")},
+            {"name": "after", "transactions": 50, **closed(clients=3)},
+            fleet={"application_servers": 2, "pool": {"size": 2}, "threads": 2},
+        )
+        result = self.run_local(plan, agents=1).result
+        self.assertEqual([measured["transactions"] for measured in result["phases"]], [400, 50])
+        for measured in result["phases"]:
+            self.assertEqual(sum(point["transactions"] for point in measured["series"]), measured["transactions"])
+        self.expect_rows(result)
+
     def test_warm_up_is_measured_but_not_judged(self):
         plan = self.plan(
             self.database,

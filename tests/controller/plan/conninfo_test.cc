@@ -45,6 +45,18 @@ TEST(ConninfoTest, WhatLibpqRefusesIsRefusedWithoutASecret) {
   EXPECT_EQ(RedactedConninfo(std::string("host=h\0 password=geheim", 23)), "");
 }
 
+// libpq takes each of these, and the rest of the password for a host, a port or a database.
+TEST(ConninfoTest, RefusesAUriThatAPasswordFallsOutOf) {
+  for (const std::string conninfo : {"postgresql://bench:gehe/im@db1/bench",
+                                     "postgresql://bench:gehe@im@db1/bench", "postgres://bench:geheim"}) {
+    const absl::Status status = CheckConninfo(conninfo);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << conninfo;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("%40, %2F or %3A"));
+    EXPECT_EQ(RedactedConninfo(conninfo), "") << conninfo;
+  }
+  EXPECT_EQ(CheckConninfo("postgresql://bench:gehe%40im@db1/a%40b?user=c@d"), absl::OkStatus());
+}
+
 TEST(ConninfoTest, NamesTheNearestOption) {
   EXPECT_THAT(std::string(CheckConninfo("host=h prot=5432").message()),
               HasSubstr("'prot' is not an option of libpq's; did you mean 'port'?"));
