@@ -1,6 +1,7 @@
 #include "agent/application_server.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/duration.h"
@@ -75,7 +76,10 @@ void ApplicationServer::OpenNext(int64_t now) {
 void ApplicationServer::OpenLink(Link& link, int64_t now) {
   ++opening_;
   link.opening_since = now;
-  parts_.timers.Add({now + connect_timeout_ns_, TimerKind::kConnectTimeout, index_, link.index});
+  // One timer serves all attempts: in reconnect mode there may be thousands before it is due.
+  if (!std::exchange(link.connect_timeout_armed, true)) {
+    parts_.timers.Add({now + connect_timeout_ns_, TimerKind::kConnectTimeout, index_, link.index});
+  }
   // In reconnect mode nothing is prepared, except once to see that it can be.
   const std::span<const Statement> statements = reconnect_mode() && ready_
                                                     ? std::span<const Statement>()
@@ -171,12 +175,13 @@ void ApplicationServer::StopStarting() {
   starting_ = false;
   left_to_start_ = 0;
   // Clients stay away now; what they keep serves those that still wait.
-  const int64_t now = parts_.clock.MonotonicNanos();
   for (uint32_t& kept : kept_) {
     if (kept == kNone) continue;
     Link& link = connections_[kept];
     kept = kNone;
-    if (!link.transaction.active && !link.connection.closed() && link.opening_since == 0) Free(link, now);
+    if (!link.transaction.active && !link.connection.closed() && link.opening_since == 0) {
+      Free(link, parts_.clock.MonotonicNanos());
+    }
   }
 }
 
@@ -244,14 +249,16 @@ void ApplicationServer::Dispatch(Link& link, const Waiting& waiting, int64_t now
 }
 
 void ApplicationServer::Send(Link& link, int64_t now) {
-  link.transaction.times.sent = now;
-  if (!parts_.scripts[link.transaction.script].Send(link.connection, keys_, !reconnect_mode()))
-    OnBroken(link);
+  InsertScript& script = parts_.scripts[link.transaction.script];
+  script.Fill(keys_);
+  // Making many rows takes time that is not the database's.
+  link.transaction.times.sent = script.rows() == 1 ? now : parts_.clock.MonotonicNanos();
+  if (!script.Send(link.connection, !reconnect_mode())) OnBroken(link);
 }
 
-void ApplicationServer::OnEvents(uint32_t connection) {
+void ApplicationServer::OnEvents(uint32_t connection, uint32_t events) {
   Link& link = connections_[connection];
-  switch (link.connection.OnEvents()) {
+  switch (link.connection.OnEvents(events)) {
     case PqConnection::Progress::kPending:
       return;
     case PqConnection::Progress::kDone:
@@ -289,7 +296,12 @@ void ApplicationServer::FailTransaction(Link& link, std::string_view code, int64
   parts_.recorder.RecordFailure(transaction.script, transaction.times.intended_start, now, code);
   if (transaction.client == kNoClient) return;
   if (!kept_.empty()) kept_[transaction.client] = kNone;
-  Continue(transaction.client, now);
+  // Not at once: where connections fail while they are being opened, each would begin the next one, ever
+  // deeper.
+  if (starting_ && left_to_start_ > 0) {
+    parts_.timers.Add(
+        {now + think_ns_, TimerKind::kThink, index_, static_cast<uint32_t>(transaction.client)});
+  }
 }
 
 void ApplicationServer::Free(Link& link, int64_t now) {
@@ -335,8 +347,13 @@ void ApplicationServer::OnTimer(const Timer& timer, int64_t now) {
       return OpenLink(connections_[timer.index], now);
     case TimerKind::kConnectTimeout: {
       Link& link = connections_[timer.index];
-      // Another attempt's, or one that has long succeeded.
-      if (link.opening_since == 0 || timer.at - link.opening_since != connect_timeout_ns_) return;
+      link.connect_timeout_armed = false;
+      if (link.opening_since == 0) return;
+      if (const int64_t at = link.opening_since + connect_timeout_ns_; at > now) {  // a later attempt's
+        link.connect_timeout_armed = true;
+        parts_.timers.Add({at, TimerKind::kConnectTimeout, index_, timer.index});
+        return;
+      }
       link.connection.GiveUpOpening();
       return OnBroken(link);
     }
@@ -346,9 +363,11 @@ void ApplicationServer::OnTimer(const Timer& timer, int64_t now) {
 }
 
 void ApplicationServer::ServeArrivals(int64_t now) {
-  while (left_to_start_ > 0) {
+  // However late it is, answers and the end of the phase get their turn in between.
+  constexpr int kArrivalsAtOnce = 1'000;
+  for (int served = 0; left_to_start_ > 0; ++served) {
     const int64_t due = phase_start_ + pacer_->DueNanos(next_arrival_);
-    if (due > now) {
+    if (due > now || served == kArrivalsAtOnce) {
       parts_.timers.Add({due, TimerKind::kArrival, index_});
       return;
     }

@@ -60,7 +60,7 @@ class ApplicationServer {
   // Counts what is left as unfinished and gives it up.
   void GiveUp();
 
-  void OnEvents(uint32_t connection);
+  void OnEvents(uint32_t connection, uint32_t events);
   // Hints that OnEvents of that connection comes soon, and next. With a thousand connections nothing of one
   // is in the cache when its answer comes; it is fetched while others are served.
   void OnEventsSoon(uint32_t connection) const {
@@ -84,6 +84,7 @@ class ApplicationServer {
     InFlight transaction;
     PqConnection connection;
     int64_t opening_since = 0;
+    bool connect_timeout_armed = false;
     uint32_t failed_attempts = 0;
   };
 

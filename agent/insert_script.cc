@@ -54,13 +54,17 @@ InsertScript::InsertScript(const v1::Script& script, size_t number)
   }
 }
 
-bool InsertScript::Send(PqConnection& connection, KeySource& keys, bool prepared) {
+void InsertScript::Fill(KeySource& keys) {
   if (builtin_ == v1::BUILTIN_INSERT_COPY) {
     copy_buffer_.clear();
     for (uint32_t i = 0; i < rows_; ++i) AppendCopyRow(keys.Next(keys_));
-    return connection.SendCopy(statement_, copy_buffer_);
+    return;
   }
   for (uint32_t i = 0; i < rows_; ++i) FillRow(row_buffers_[i], keys.Next(keys_), i * kColumns);
+}
+
+bool InsertScript::Send(PqConnection& connection, bool prepared) {
+  if (builtin_ == v1::BUILTIN_INSERT_COPY) return connection.SendCopy(statement_, copy_buffer_);
   const Parameters parameters{values_, lengths_, formats_};
   return prepared ? connection.SendPrepared(statement_, parameters)
                   : connection.SendOnce(statement_, parameters);

@@ -18,9 +18,12 @@ class InsertScript {
   InsertScript(const v1::Script& script, size_t number);
 
   const Statement& statement() const { return statement_; }
-  // Sends one transaction on an idle connection; false where that broke it. `prepared`: the connection has
-  // prepared statement() before.
-  bool Send(PqConnection& connection, KeySource& keys, bool prepared);
+  uint32_t rows() const { return rows_; }
+  // Makes the rows of the next transaction.
+  void Fill(KeySource& keys);
+  // Sends them on an idle connection; false where that broke it. `prepared`: the connection has prepared
+  // statement() before.
+  bool Send(PqConnection& connection, bool prepared);
 
  private:
   // What a row's columns are made of, as text with the key in it.

@@ -14,8 +14,8 @@ namespace {
 
 // Once open, a connection is watched for what comes, not for what is there: an answer that one read takes in
 // whole, as nearly all are, is then looked at once and not a second time to see that nothing is left. After a
-// read that was not enough, Rearm asks again for what may be there already.
-constexpr uint32_t kEdges = EPOLLIN | EPOLLET;
+// read that was not enough, Watch asks again for what may be there already.
+constexpr uint32_t kEdges = EPOLLIN | EPOLLRDHUP | EPOLLET;
 
 uint64_t RowsWritten(PGresult* result) {
   const char* text = PQcmdTuples(result);
@@ -55,10 +55,6 @@ void PqConnection::Prefetch() const {
 }
 
 void PqConnection::Watch(uint32_t events) {
-  if (PQsocket(connection_) != watched_fd_ || events != watched_events_) Rearm(events);
-}
-
-void PqConnection::Rearm(uint32_t events) {
   const int fd = PQsocket(connection_);
   epoll_event event{.events = events, .data = {.u64 = tag_.data()}};
   // While it opens, libpq may close its socket and open another, which often gets the same number: modifying
@@ -97,10 +93,15 @@ PqConnection::Progress PqConnection::Open(const v1::Target& target, std::span<co
   return Progress::kPending;
 }
 
-PqConnection::Progress PqConnection::OnEvents() {
+PqConnection::Progress PqConnection::OnEvents(uint32_t events) {
   switch (stage_) {
-    case Stage::kBusy:
-      return ReadAnswer();
+    case Stage::kBusy: {
+      const Progress progress = ReadAnswer();
+      // The server's goodbye came together with the answer: it is to be told once more.
+      if (progress == Progress::kDone && (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) [[unlikely]]
+        Watch(kEdges);
+      return progress;
+    }
     case Stage::kOpening:
       return ContinueOpening();
     case Stage::kPreparing:
@@ -109,7 +110,7 @@ PqConnection::Progress PqConnection::OnEvents() {
       // Nothing was asked: a notice, or the server saying goodbye.
       bool complete;
       if (!TakeResults(complete)) return Break(kConnectionBroken);
-      Rearm(kEdges);
+      Watch(kEdges);
       return Progress::kPending;
     }
     case Stage::kClosed:
@@ -146,7 +147,7 @@ PqConnection::Progress PqConnection::ContinuePreparing() {
   bool complete;
   if (!Flush() || !TakeResults(complete)) return Break(kConnectionBroken);
   if (!complete) {
-    Rearm(watched_events_);
+    Watch(watched_events_);
     return Progress::kPending;
   }
   return error_.empty() ? PrepareNext() : Break(error_);
@@ -200,7 +201,7 @@ bool PqConnection::Flush() {
   if (left < 0) return false;
   const uint32_t wanted = left == 0 ? kEdges : kEdges | EPOLLOUT;
   if (wanted != watched_events_) [[unlikely]]
-    Rearm(wanted);
+    Watch(wanted);
   return true;
 }
 
@@ -212,7 +213,7 @@ PqConnection::Progress PqConnection::ReadAnswer() {
   if (!TakeResults(complete)) [[unlikely]]
     return Break(kConnectionBroken);
   if (!complete) {
-    Rearm(watched_events_);
+    Watch(watched_events_);
     return Progress::kPending;
   }
   stage_ = Stage::kIdle;
@@ -266,7 +267,7 @@ void PqConnection::SetError(std::string_view code, std::string_view reason) {
   const size_t length = code.copy(code_, sizeof(code_) - 1);
   code_[length] = '\0';
   error_ = code_;
-  reason_ = std::string(reason);
+  reason_.assign(reason);
 }
 
 void PqConnection::ExplainOpenFailure() {

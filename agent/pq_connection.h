@@ -46,7 +46,8 @@ class PqConnection {
 
   // Opens it and then prepares `statements`, which must outlive it. kPending or kBroken.
   Progress Open(const v1::Target& target, std::span<const Statement> statements);
-  Progress OnEvents();
+  // `events`: what the epoll set told.
+  Progress OnEvents(uint32_t events);
   // It has been opening for too long: closed, as after kBroken.
   void GiveUpOpening();
   void Close();
@@ -89,9 +90,8 @@ class PqConnection {
   Progress Break(std::string_view code);
   void SetError(std::string_view code, std::string_view reason);
   void ExplainOpenFailure();
-  // For these events of its socket; Rearm also tells again what has been told before.
+  // For these events of its socket; what is there already is told again.
   void Watch(uint32_t events);
-  void Rearm(uint32_t events);
 
   const int epoll_fd_;
   const EventTag tag_;

@@ -93,9 +93,10 @@ void Reactor::Loop() {
   TellWhenReady();
   while (!stop_.load(std::memory_order_acquire)) {
     FireTimers();
-    Wait();
+    // Before it sleeps: nothing may wake it again.
     if (phase_state_ == PhaseState::kRunning || phase_state_ == PhaseState::kDraining) EndPhaseIfDrained();
     if (!told_ready_) TellWhenReady();
+    Wait();
   }
 }
 
@@ -108,7 +109,7 @@ void Reactor::Wait() {
     if (i + 2 < count) Hint(events[i + 2], &ApplicationServer::OnEventsNext);
     const EventTag tag = EventTag::Of(events[i].data.u64);
     if (tag.server != EventTag::kReactor) [[likely]] {
-      servers_[tag.server]->OnEvents(tag.connection);
+      servers_[tag.server]->OnEvents(tag.connection, events[i].events);
     } else if (tag.connection == EventTag::kTimer) {
       armed_for_ = INT64_MAX;
     } else {
@@ -150,7 +151,10 @@ void Reactor::TakeCommands() {
       timers_.Add({start_ns_, TimerKind::kPhaseStart});
     } else if (phase_state_ == PhaseState::kAhead) {
       timers_.RemoveIf([](const Timer& timer) { return timer.kind == TimerKind::kPhaseStart; });
-      BeginPhase(clock_.MonotonicNanos());
+      // Nothing starts.
+      phase_state_ = PhaseState::kRunning;
+      started_ns_ = start_ns_;
+      recorder_.Start(start_ns_);
       EndPhase(clock_.MonotonicNanos());
     } else if (phase_state_ == PhaseState::kRunning) {
       EndPhase(clock_.MonotonicNanos());
@@ -159,7 +163,9 @@ void Reactor::TakeCommands() {
 }
 
 void Reactor::FireTimers() {
-  while (!timers_.empty()) {
+  // Then it is the connections' turn, however many are late.
+  constexpr int kTimersAtOnce = 1'000;
+  for (int fired = 0; fired < kTimersAtOnce && !timers_.empty(); ++fired) {
     const int64_t now = clock_.MonotonicNanos();
     if (timers_.Earliest().at > now) return;
     const Timer timer = timers_.TakeEarliest();

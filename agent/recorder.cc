@@ -49,7 +49,7 @@ void Recorder::Complete(int64_t now) {
   // The second before the one that `now` falls in, but never one before the slice's own.
   const auto second = static_cast<uint32_t>(std::max<int64_t>(0, slice_end_ - start_) / kSliceNanos - 1);
   current_->last_second = std::max(current_->first_second, second);
-  current_->last_completion_ns = last_completion_ == 0 ? 0 : last_completion_ - start_;
+  current_->last_completion_ns = last_completion_ == 0 ? 0 : std::max<int64_t>(0, last_completion_ - start_);
 }
 
 void Recorder::Roll(int64_t now) {

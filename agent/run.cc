@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/assignment_check.h"
 
 namespace trunkload {
 
@@ -43,21 +44,27 @@ absl::Status Run::OnMessage(const v1::ControllerMessage& message, int64_t receiv
 absl::Status Run::OnAssignment(const v1::Assignment& assignment) {
   if (load_)
     return absl::FailedPreconditionError("the controller sent an assignment while a run is under way");
+  if (absl::Status status = CheckAssignment(assignment); !status.ok()) return status;
   run_id_ = assignment.run_id();
   phases_ = assignment.phases_size();
   next_phase_ = 0;
   phase_under_way_ = false;
+  failed_ = false;
   load_ = make_load_(*this);
   load_->Open(assignment);
   return absl::OkStatus();
 }
 
 absl::Status Run::OnStartPhase(const v1::StartPhase& start) {
-  // A run that failed here a moment ago: the controller doesn't know yet.
-  if (!load_) return absl::OkStatus();
+  // Where the load has just failed, or the run was given up, the controller doesn't know yet.
+  if (!load_ || failed_) return absl::OkStatus();
   if (phase_under_way_ || static_cast<int>(start.phase()) != next_phase_ || next_phase_ >= phases_) {
     return absl::FailedPreconditionError(
         absl::StrCat("the controller started phase ", start.phase(), " of ", phases_, " out of order"));
+  }
+  constexpr int64_t kYears = int64_t{100} * 366 * 24 * 3600 * 1'000'000'000;
+  if (start.start_ns() < 0 || start.start_ns() > kYears) {
+    return absl::InvalidArgumentError("the controller started a phase at an instant that can't be");
   }
   ++next_phase_;
   phase_under_way_ = true;
@@ -78,6 +85,7 @@ void Run::OnLoadReady(uint32_t connections) {
 }
 
 void Run::OnLoadFailed(const std::string& reason) {
+  failed_ = true;
   v1::AgentMessage message;
   message.mutable_failed()->set_run_id(run_id_);
   message.mutable_failed()->set_reason(reason);

@@ -45,6 +45,7 @@ class Run : public LoadEvents {
   int phases_ = 0;
   int next_phase_ = 0;
   bool phase_under_way_ = false;
+  bool failed_ = false;
 };
 
 }  // namespace trunkload

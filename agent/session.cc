@@ -37,6 +37,9 @@ class Stream : public grpc::ClientBidiReactor<v1::AgentMessage, v1::ControllerMe
     *message.mutable_hello() = hello;
     Send(std::move(message));
     StartRead(&incoming_);
+    // Reads and writes are started from the loop, when none may be under way: until told otherwise, the call
+    // stays.
+    AddHold();
     StartCall();
   }
 
@@ -49,8 +52,11 @@ class Stream : public grpc::ClientBidiReactor<v1::AgentMessage, v1::ControllerMe
 
  private:
   void Send(v1::AgentMessage message) {
+    if (closed_) return;
     if (unsent_.size() >= kMostUnsent) {
-      Leave(absl::ResourceExhaustedError("the controller does not take what this agent measures"));
+      // The load, which is in the middle of telling something, goes when the stream has ended.
+      left_ = absl::ResourceExhaustedError("the controller does not take what this agent measures");
+      context_.TryCancel();
       return;
     }
     unsent_.push_back(std::move(message));
@@ -62,16 +68,17 @@ class Stream : public grpc::ClientBidiReactor<v1::AgentMessage, v1::ControllerMe
     if (!ok) return;
     loop_.Post([this] {
       unsent_.pop_front();
-      if (!unsent_.empty()) StartWrite(&unsent_.front());
+      if (!closed_ && !unsent_.empty()) StartWrite(&unsent_.front());
     });
   }
 
   void OnReadDone(bool ok) override {
-    if (!ok) return;
-    loop_.Post([this, received = clock_.MonotonicNanos()] {
+    loop_.Post([this, ok, received = clock_.MonotonicNanos()] {
+      if (!ok) return StartNothingMore();
       if (absl::Status status = run_.OnMessage(incoming_, received); !status.ok()) {
-        Leave(status);
-        return;
+        left_ = status;
+        Cancel();
+        return StartNothingMore();
       }
       StartRead(&incoming_);
     });
@@ -84,9 +91,10 @@ class Stream : public grpc::ClientBidiReactor<v1::AgentMessage, v1::ControllerMe
     });
   }
 
-  void Leave(const absl::Status& why) {
-    left_ = why;
-    Cancel();
+  // The last read has ended: gRPC may end the call.
+  void StartNothingMore() {
+    closed_ = true;
+    RemoveHold();
   }
 
   EventLoop& loop_;
@@ -95,6 +103,7 @@ class Stream : public grpc::ClientBidiReactor<v1::AgentMessage, v1::ControllerMe
   v1::ControllerMessage incoming_;
   std::deque<v1::AgentMessage> unsent_;  // the first is being written
   Run run_;
+  bool closed_ = false;
   absl::Status left_;
   std::optional<absl::Status> end_;
 };

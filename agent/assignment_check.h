@@ -1,0 +1,12 @@
+#pragma once
+
+#include "absl/status/status.h"
+#include "trunkload/v1/fleet.pb.h"
+
+namespace trunkload {
+
+// Whether an assignment is one that a load can follow: what the controller's checks of plans hold anyway, for
+// the sake of an agent that is told something else. INVALID_ARGUMENT with what is wrong.
+absl::Status CheckAssignment(const v1::Assignment& assignment);
+
+}  // namespace trunkload
