@@ -14,6 +14,7 @@ constexpr int64_t kMillisecond = 1'000'000;
 constexpr uint32_t kOpenAtOnce = 32;
 // Back-off before a connection is opened again: doubling, with jitter.
 constexpr int64_t kFirstBackoff = 50 * kMillisecond;
+constexpr uint64_t kJitterStream = 0x6a697474;
 constexpr int64_t kLongestBackoff = 2'000 * kMillisecond;
 
 int64_t Nanos(const google::protobuf::Duration& duration) {
@@ -45,7 +46,8 @@ ApplicationServer::ApplicationServer(const ReactorParts& parts, const v1::Applic
       connect_timeout_ns_(Nanos(parts.assignment.pool().connect_timeout())),
       pool_(parts.assignment.pool().size(), LineCapacity(parts.assignment, server)),
       keys_(parts.assignment, server),
-      random_(MixSeed(server.seed(), 0)) {
+      random_(MixSeed(server.seed(), 0)),
+      jitter_(MixSeed(server.seed(), kJitterStream)) {
   for (uint32_t i = 0; i < parts_.assignment.pool().size(); ++i) {
     connections_.emplace_back(parts_.epoll_fd, EventTag{.server = index_, .connection = i});
   }
@@ -66,11 +68,14 @@ void ApplicationServer::Open() {
 }
 
 void ApplicationServer::OpenNext(int64_t now) {
+  // One that fails at once leads back to here.
+  if (std::exchange(opening_next_, true)) return;
   while (!to_open_.empty() && opening_ < kOpenAtOnce && failure_.empty()) {
     Link& link = connections_[to_open_.back()];
     to_open_.pop_back();
     OpenLink(link, now);
   }
+  opening_next_ = false;
 }
 
 void ApplicationServer::OpenLink(Link& link, int64_t now) {
@@ -100,7 +105,6 @@ void ApplicationServer::OnReady(Link& link) {
   }
   if (!ready_) {
     ++open_;
-    OpenNext(now);
     if (reconnect_mode()) {
       link.connection.Close();
       for (uint32_t i = 0; i < connections_.size(); ++i) pool_.Give(i);
@@ -109,6 +113,7 @@ void ApplicationServer::OnReady(Link& link) {
     }
     ready_ = open_ == connections_.size();
   }
+  OpenNext(now);
   Free(link, now);
 }
 
@@ -138,7 +143,7 @@ void ApplicationServer::OnBroken(Link& link) {
 void ApplicationServer::RetryLater(Link& link, int64_t now) {
   const uint32_t doublings = std::min(link.failed_attempts, 10u);
   const int64_t backoff = std::min(kLongestBackoff, kFirstBackoff << doublings);
-  const auto jittered = static_cast<int64_t>(static_cast<double>(backoff) * (0.5 + random_.Uniform() / 2));
+  const auto jittered = static_cast<int64_t>(static_cast<double>(backoff) * (0.5 + jitter_.Uniform() / 2));
   parts_.timers.Add({now + jittered, TimerKind::kReconnect, index_, link.index});
 }
 
@@ -344,7 +349,8 @@ void ApplicationServer::OnTimer(const Timer& timer, int64_t now) {
     case TimerKind::kReconnect:
       // In reconnect mode the next transaction opens it.
       if (reconnect_mode() && ready_) return Free(connections_[timer.index], now);
-      return OpenLink(connections_[timer.index], now);
+      to_open_.push_back(timer.index);
+      return OpenNext(now);
     case TimerKind::kConnectTimeout: {
       Link& link = connections_[timer.index];
       link.connect_timeout_armed = false;
@@ -364,7 +370,7 @@ void ApplicationServer::OnTimer(const Timer& timer, int64_t now) {
 
 void ApplicationServer::ServeArrivals(int64_t now) {
   // However late it is, answers and the end of the phase get their turn in between.
-  constexpr int kArrivalsAtOnce = 1'000;
+  constexpr int kArrivalsAtOnce = 64;
   for (int served = 0; left_to_start_ > 0; ++served) {
     const int64_t due = phase_start_ + pacer_->DueNanos(next_arrival_);
     if (due > now || served == kArrivalsAtOnce) {

@@ -119,6 +119,8 @@ class ApplicationServer {
   Pool pool_;
   KeySource keys_;
   Random random_;
+  // Of its own, so that a connection that breaks changes nothing in what is drawn for transactions.
+  Random jitter_;
   std::vector<uint32_t> cumulative_weights_;
 
   // Getting ready.
@@ -126,6 +128,7 @@ class ApplicationServer {
   uint32_t open_ = 0;
   std::vector<uint32_t> to_open_;
   uint32_t opening_ = 0;
+  bool opening_next_ = false;
   int64_t open_before_ = 0;
   std::string failure_;
 

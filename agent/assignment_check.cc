@@ -7,8 +7,9 @@
 namespace trunkload {
 namespace {
 
-// More than any plan may have; what is counted or allocated by them stays far from overflowing.
-constexpr uint32_t kMostConnections = 1'000'000;
+// What a plan may have at most: what is counted or allocated by it stays far from overflowing.
+constexpr uint32_t kMostConnections = 10'000'000;
+constexpr uint32_t kMostWaiting = 10'000'000;
 constexpr uint32_t kMostBatch = 1'000'000;
 constexpr int64_t kLongestSeconds = 366 * 24 * 3600;
 constexpr double kHighestRate = 1e9;
@@ -20,6 +21,10 @@ absl::Status Wrong(absl::string_view what) {
 bool IsDuration(const google::protobuf::Duration& duration) {
   return duration.seconds() >= 0 && duration.seconds() <= kLongestSeconds && duration.nanos() >= 0 &&
          duration.nanos() < 1'000'000'000;
+}
+
+bool IsZero(const google::protobuf::Duration& duration) {
+  return duration.seconds() == 0 && duration.nanos() == 0;
 }
 
 bool IsRate(double rate) {
@@ -84,6 +89,9 @@ absl::Status CheckAssignment(const v1::Assignment& assignment) {
     return Wrong("a pool that can't be");
   if (!IsDuration(pool.acquire_timeout()) || !IsDuration(pool.connect_timeout()))
     return Wrong("a time-out that can't be");
+  // Whoever waits no time at all would ask again and again within the same instant.
+  if (IsZero(pool.acquire_timeout()) || IsZero(pool.connect_timeout())) return Wrong("a time-out of nothing");
+  if (pool.queue_limit() > kMostWaiting) return Wrong("a longer line than can be");
   if (absl::Status status = CheckScripts(assignment); !status.ok()) return status;
   for (const v1::Phase& phase : assignment.phases()) {
     if (absl::Status status = CheckPhase(phase); !status.ok()) return status;
@@ -93,6 +101,12 @@ absl::Status CheckAssignment(const v1::Assignment& assignment) {
       return Wrong("an application server too many");
     if (server.shares_size() != assignment.phases_size())
       return Wrong("an application server without its shares");
+    for (int i = 0; i < server.shares_size(); ++i) {
+      const v1::PhaseShare& share = server.shares(i);
+      if (share.clients() > kMostWaiting) return Wrong("more clients than can be");
+      const bool closed = assignment.phases(i).load().has_closed();
+      if (closed && share.transactions() > 0 && share.clients() == 0) return Wrong("transactions for nobody");
+    }
   }
   return absl::OkStatus();
 }

@@ -63,12 +63,17 @@ int Serve(const std::string& controller, const v1::Hello& hello, bool once) {
   Random random(static_cast<uint64_t>(getpid()) ^ static_cast<uint64_t>(absl::GetCurrentTimeNanos()));
   absl::Duration backoff = absl::Milliseconds(200);
   const absl::Time started = absl::Now();
+  bool ever_joined = false;
   while (true) {
     const absl::Time dialled = absl::Now();
-    const absl::Status end = RunSession(controller, hello, loop, stop);
+    const SessionEnd session = RunSession(controller, hello, loop, stop);
+    const absl::Status& end = session.why;
     if (stop) return 0;
+    ever_joined = ever_joined || session.joined;
+    // A name that is taken may be this agent's own, of a connection that the controller has not yet missed.
     const bool refused =
-        absl::IsAlreadyExists(end) || absl::IsFailedPrecondition(end) || absl::IsInvalidArgument(end);
+        !session.joined && (absl::IsFailedPrecondition(end) || absl::IsInvalidArgument(end) ||
+                            (absl::IsAlreadyExists(end) && !ever_joined));
     if (refused) {
       spdlog::error("the controller at {} refused this agent: {}", controller, std::string(end.message()));
       return kCouldNotRun;
@@ -76,14 +81,14 @@ int Serve(const std::string& controller, const v1::Hello& hello, bool once) {
     if (once) {
       // The controller has gone, and with it what this agent was for. One that never was there may be about
       // to start.
-      if (end.ok() || absl::Now() - dialled > absl::Seconds(1)) return 0;
+      if (session.joined) return 0;
       if (absl::Now() - started > kControllerStarts) {
         spdlog::error("no controller at {}: {}", controller, std::string(end.message()));
         return kCouldNotRun;
       }
     }
     if (absl::Now() - dialled > absl::Seconds(10)) backoff = absl::Milliseconds(200);
-    spdlog::info("no controller at {} ({}); trying again", controller, std::string(end.message()));
+    spdlog::info("out of the fleet of {} ({}); trying again", controller, std::string(end.message()));
     const absl::Time again = absl::Now() + backoff * (0.5 + random.Uniform());
     while (!stop && loop.RunOne(again)) {
     }

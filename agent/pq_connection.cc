@@ -24,6 +24,13 @@ uint64_t RowsWritten(PGresult* result) {
   return rows;
 }
 
+// As verbose messages have it: "28P01: …".
+bool StartsWithSqlstate(std::string_view text) {
+  return text.size() >= 7 && text.substr(5, 2) == ": " &&
+         std::all_of(text.begin(), text.begin() + 5,
+                     [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z'); });
+}
+
 std::string_view FirstLine(std::string_view text) {
   return text.substr(0, text.find('\n'));
 }
@@ -271,17 +278,20 @@ void PqConnection::SetError(std::string_view code, std::string_view reason) {
 }
 
 void PqConnection::ExplainOpenFailure() {
-  // "connection to server at … failed: FATAL:  28P01: password authentication failed for user …", then lines
-  // of detail; without a SQLSTATE where no server answered.
-  const std::string_view message = FirstLine(PQerrorMessage(connection_));
-  constexpr std::string_view kMark = "FATAL:  ";
-  const size_t mark = message.find(kMark);
-  if (mark == std::string_view::npos || message.size() < mark + kMark.size() + 7) {
-    SetError(kUnreachable, message);
-    return;
+  // A line for each address that was tried, as in "connection to server at … failed: FATAL:  28P01: password
+  // authentication failed for user …", in the server's language and with lines of detail; without a SQLSTATE
+  // where no server answered, or a proxy that knows none. What a server said last counts for more than an
+  // address that nobody answers at.
+  const std::string_view message = PQerrorMessage(connection_);
+  for (size_t mark = message.rfind(":  "); mark != std::string_view::npos && mark > 0;
+       mark = message.rfind(":  ", mark - 1)) {
+    const std::string_view answer = message.substr(mark + 3);
+    if (StartsWithSqlstate(answer)) {
+      SetError(answer.substr(0, 5), FirstLine(answer.substr(7)));
+      return;
+    }
   }
-  const std::string_view answer = message.substr(mark + kMark.size());
-  SetError(answer.substr(0, 5), answer.substr(7));
+  SetError(kUnreachable, FirstLine(message));
 }
 
 }  // namespace trunkload

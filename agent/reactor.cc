@@ -164,7 +164,7 @@ void Reactor::TakeCommands() {
 
 void Reactor::FireTimers() {
   // Then it is the connections' turn, however many are late.
-  constexpr int kTimersAtOnce = 1'000;
+  constexpr int kTimersAtOnce = 64;
   for (int fired = 0; fired < kTimersAtOnce && !timers_.empty(); ++fired) {
     const int64_t now = clock_.MonotonicNanos();
     if (timers_.Earliest().at > now) return;

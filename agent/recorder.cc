@@ -34,7 +34,8 @@ void Recorder::RecordFailure(uint32_t script, int64_t intended_start, int64_t en
   ScriptSlice& slice = current_->scripts[script];
   slice.errors.Add(code);
   slice.failed.Record(ended - intended_start);
-  last_completion_ = ended;
+  // One that is given up has not ended.
+  if (code != kUnfinished) last_completion_ = ended;
 }
 
 void Recorder::Complete(int64_t now) {

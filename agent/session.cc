@@ -49,6 +49,7 @@ class Stream : public grpc::ClientBidiReactor<v1::AgentMessage, v1::ControllerMe
   }
 
   const std::optional<absl::Status>& end() const { return end_; }
+  bool joined() const { return joined_; }
 
  private:
   void Send(v1::AgentMessage message) {
@@ -75,6 +76,7 @@ class Stream : public grpc::ClientBidiReactor<v1::AgentMessage, v1::ControllerMe
   void OnReadDone(bool ok) override {
     loop_.Post([this, ok, received = clock_.MonotonicNanos()] {
       if (!ok) return StartNothingMore();
+      joined_ = true;
       if (absl::Status status = run_.OnMessage(incoming_, received); !status.ok()) {
         left_ = status;
         Cancel();
@@ -103,6 +105,7 @@ class Stream : public grpc::ClientBidiReactor<v1::AgentMessage, v1::ControllerMe
   v1::ControllerMessage incoming_;
   std::deque<v1::AgentMessage> unsent_;  // the first is being written
   Run run_;
+  bool joined_ = false;
   bool closed_ = false;
   absl::Status left_;
   std::optional<absl::Status> end_;
@@ -110,12 +113,14 @@ class Stream : public grpc::ClientBidiReactor<v1::AgentMessage, v1::ControllerMe
 
 }  // namespace
 
-absl::Status RunSession(const std::string& controller, const v1::Hello& hello, EventLoop& loop,
-                        const bool& stop) {
+SessionEnd RunSession(const std::string& controller, const v1::Hello& hello, EventLoop& loop,
+                      const bool& stop) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveMs);
+  // However long it has nothing to say: a controller's machine that is gone is noticed by nothing else.
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   // Proxies of the environment are for the web, not for a controller.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   const auto stub = v1::FleetService::NewStub(
@@ -127,7 +132,7 @@ absl::Status RunSession(const std::string& controller, const v1::Hello& hello, E
     loop.RunOne();
     if (stop && !std::exchange(cancelled, true)) stream.Cancel();
   }
-  return stop ? absl::OkStatus() : *stream.end();
+  return {stop ? absl::OkStatus() : *stream.end(), stream.joined()};
 }
 
 }  // namespace trunkload

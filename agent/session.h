@@ -11,12 +11,15 @@
 
 namespace trunkload {
 
+struct SessionEnd {
+  absl::Status why;     // OK where the agent was told to stop, else the stream's end
+  bool joined = false;  // the controller was there, and spoke
+};
+
 // The agent's membership in one controller's fleet: from dialling it until the stream ends. Blocks the
 // calling thread, which runs `loop` meanwhile and drives the run; `stop` (posted to the loop by whoever asks
 // the agent to stop) ends it.
-//
-// Why it ended: OK where the agent was told to stop, else the stream's end.
-absl::Status RunSession(const std::string& controller, const v1::Hello& hello, EventLoop& loop,
-                        const bool& stop);
+SessionEnd RunSession(const std::string& controller, const v1::Hello& hello, EventLoop& loop,
+                      const bool& stop);
 
 }  // namespace trunkload

@@ -26,10 +26,10 @@ constexpr uint32_t BucketOf(uint64_t micros) {
 
 // Latencies from 1 µs to 1 h at 3 significant digits, counted in log-linear buckets as HdrHistogram lays them
 // out (hdrhistogram.org: 2,048 buckets of 1 µs, then for each doubling 1,024 of twice the width). Sum,
-// minimum and maximum are exact, to the nanosecond. Merging histograms and recording all their values in one
-// give the same.
+// minimum and maximum are exact, to the nanosecond (the sum as far as a double is: up to 104 days of it).
+// Merging histograms and recording all their values in one give the same.
 //
-// A mergeable value; 184 KiB. Not thread-safe.
+// A mergeable value; 181 KiB. Not thread-safe.
 class Histogram {
  public:
   static constexpr uint64_t kHighestMicros = 3'600'000'000;

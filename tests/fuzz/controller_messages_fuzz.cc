@@ -1,5 +1,7 @@
 #include <memory>
 
+#include "agent/key_source.h"
+#include "agent/pacer.h"
 #include "agent/run.h"
 #include "tests/fuzz/check.h"
 #include "tests/fuzz/fuzz_steps.h"
@@ -24,6 +26,7 @@ class WatchedLoad : public Load {
   void Open(const v1::Assignment& assignment) override {
     FUZZ_CHECK(phases_ < 0, phases_);
     phases_ = assignment.phases_size();
+    for (const v1::ApplicationServer& server : assignment.application_servers()) DrawFrom(assignment, server);
   }
   void StartPhase(uint32_t phase, int64_t) override {
     FUZZ_CHECK(!under_way_ && static_cast<int>(phase) == next_ && next_ < phases_, phase);
@@ -44,6 +47,19 @@ class WatchedLoad : public Load {
   void GetReady() { events_.OnLoadReady(8); }
 
  private:
+  // What a reactor computes from an assignment, sanitizers watching.
+  static void DrawFrom(const v1::Assignment& assignment, const v1::ApplicationServer& server) {
+    KeySource keys(assignment, server);
+    for (const v1::Script& script : assignment.scripts()) keys.Next(script.keys());
+    for (int i = 0; i < assignment.phases_size(); ++i) {
+      if (!assignment.phases(i).load().has_open()) continue;
+      Pacer pacer(assignment.phases(i), {server.number(), assignment.fleet_application_servers(),
+                                         server.shares(i).transactions(), server.seed()});
+      if (pacer.count() > 0) pacer.DueNanos(0);
+      if (pacer.count() > 1) pacer.DueNanos(pacer.count() - 1);
+    }
+  }
+
   LoadEvents& events_;
   WatchedLoad*& current_;
   int phases_ = -1;
