@@ -16,6 +16,7 @@ namespace {
 // whole, as nearly all are, is then looked at once and not a second time to see that nothing is left. After a
 // read that was not enough, Watch asks again for what may be there already.
 constexpr uint32_t kEdges = EPOLLIN | EPOLLRDHUP | EPOLLET;
+constexpr uint32_t kEnd = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 
 uint64_t RowsWritten(PGresult* result) {
   const char* text = PQcmdTuples(result);
@@ -101,14 +102,12 @@ PqConnection::Progress PqConnection::Open(const v1::Target& target, std::span<co
 }
 
 PqConnection::Progress PqConnection::OnEvents(uint32_t events) {
+  // The end may have come together with an answer, which is where reading stops: it is to be told once more.
+  if ((events & kEnd) != 0 && stage_ != Stage::kClosed) [[unlikely]]
+    Watch(watched_events_);
   switch (stage_) {
-    case Stage::kBusy: {
-      const Progress progress = ReadAnswer();
-      // The server's goodbye came together with the answer: it is to be told once more.
-      if (progress == Progress::kDone && (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) [[unlikely]]
-        Watch(kEdges);
-      return progress;
-    }
+    case Stage::kBusy:
+      return ReadAnswer();
     case Stage::kOpening:
       return ContinueOpening();
     case Stage::kPreparing:

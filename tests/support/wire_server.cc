@@ -14,6 +14,7 @@
 #include <ctime>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 
 namespace trunkload {
 namespace {
@@ -22,6 +23,8 @@ constexpr size_t kInputBytes = 64 * 1024;
 constexpr int kEvents = 256;
 // A sleeping thread is woken some tens of microseconds late, so the last of a delay is spent awake.
 constexpr int64_t kAwakeNanos = 100'000;
+// Long enough for a client that waits to be woken and to read.
+constexpr absl::Duration kBetweenPieces = absl::Microseconds(200);
 
 int64_t NowNanos() {
   timespec now;
@@ -89,7 +92,14 @@ absl::StatusOr<std::unique_ptr<WireServer>> WireServer::Start(const WireServerOp
 WireServer::WireServer(const WireServerOptions& options, int listener, int epoll, int wake, uint16_t port)
     : delay_ns_(absl::ToInt64Nanoseconds(options.delay)),
       max_connections_(options.max_connections),
-      session_options_{options.password, options.error_sqlstate, options.error_every, delay_ns_ > 0},
+      piece_bytes_(options.piece_bytes),
+      session_options_{.password = options.password,
+                       .error_sqlstate = options.error_sqlstate,
+                       .error_every = options.error_every,
+                       .prepare_sqlstate = options.prepare_sqlstate,
+                       .notice_bytes = options.notice_bytes,
+                       .statements_per_session = options.statements_per_session,
+                       .waits = delay_ns_ > 0},
       listener_(listener),
       epoll_(epoll),
       wake_(wake),
@@ -220,22 +230,39 @@ void WireServer::Advance(int fd, Connection& connection, absl::string_view in, i
   }
   connection.in.append(in.data(), in.size());
   if (next == WireSession::Next::kClose) {
-    if (Flush(fd, connection, had_output)) Close(fd);
+    // The last bytes and the end come as one.
+    if (Flush(fd, connection, had_output, MSG_MORE)) Close(fd);
   } else if (flush) {
     Flush(fd, connection, had_output);
   }
 }
 
-bool WireServer::Flush(int fd, Connection& connection, bool had_output) {
-  const ssize_t sent = send(fd, connection.out.data(), connection.out.size(), MSG_NOSIGNAL);
-  if (sent < 0 && errno != EAGAIN) {
+bool WireServer::Flush(int fd, Connection& connection, bool had_output, int flags) {
+  const ssize_t sent = Send(fd, connection.out, flags);
+  if (sent < 0) {
     Close(fd);
     return false;
   }
-  connection.out.erase(0, static_cast<size_t>(std::max<ssize_t>(sent, 0)));
+  connection.out.erase(0, static_cast<size_t>(sent));
   const bool has_output = !connection.out.empty();
   if (has_output != had_output) Watch(epoll_, EPOLL_CTL_MOD, fd, has_output ? EPOLLIN | EPOLLOUT : EPOLLIN);
   return true;
+}
+
+ssize_t WireServer::Send(int fd, absl::string_view out, int flags) const {
+  size_t sent = 0;
+  while (sent < out.size()) {
+    absl::string_view piece = out.substr(sent);
+    if (piece_bytes_ > 0) {
+      if (sent > 0) absl::SleepFor(kBetweenPieces);
+      piece = piece.substr(0, piece_bytes_);
+    }
+    const ssize_t taken = send(fd, piece.data(), piece.size(), flags | MSG_NOSIGNAL);
+    if (taken < 0 && errno != EAGAIN) return -1;
+    if (taken <= 0) break;
+    sent += static_cast<size_t>(taken);
+  }
+  return static_cast<ssize_t>(sent);
 }
 
 void WireServer::Close(int fd) {

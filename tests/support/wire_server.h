@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -25,6 +27,11 @@ struct WireServerOptions {
   std::string password;
   std::string error_sqlstate;
   uint64_t error_every = 0;
+  std::string prepare_sqlstate;
+  size_t notice_bytes = 0;
+  uint64_t statements_per_session = 0;
+  // Sends so many bytes at a time, a moment apart, so that they come one by one; 0: as many as there are.
+  size_t piece_bytes = 0;
 };
 
 // A PostgreSQL server that stores nothing and answers at once, or after an exact delay: what an agent's own
@@ -66,11 +73,14 @@ class WireServer {
   void OnInput(int fd, Connection& connection);
   void Advance(int fd, Connection& connection, absl::string_view in, int64_t received_ns);
   // False where the connection has gone.
-  bool Flush(int fd, Connection& connection, bool had_output);
+  bool Flush(int fd, Connection& connection, bool had_output, int flags = 0);
+  // How much of it the client has taken, or -1.
+  ssize_t Send(int fd, absl::string_view out, int flags) const;
   void Close(int fd);
 
   const int64_t delay_ns_;
   const int max_connections_;
+  const size_t piece_bytes_;
   WireSessionOptions session_options_;
   const int listener_;
   const int epoll_;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <libpq-fe.h>
 
+#include <cstring>
 #include <memory>
 
 namespace trunkload {
@@ -109,6 +110,42 @@ TEST(WireServerTest, RefusesWhomItShould) {
   EXPECT_THAT(PQerrorMessage(second.get()), testing::HasSubstr("too many clients"));
   const Database third(PQconnectdb((server->conninfo() + " password=wrong").c_str()));
   EXPECT_EQ(PQstatus(third.get()), CONNECTION_BAD);
+}
+
+TEST(WireServerTest, RefusesToPrepare) {
+  const auto server = Serve({.prepare_sqlstate = "42P01"});
+  const Database database = Connect(*server);
+  PGresult* const result = PQprepare(database.get(), "insert", "INSERT INTO t VALUES ($1)", 1, nullptr);
+  EXPECT_STREQ(PQresultErrorField(result, PG_DIAG_SQLSTATE), "42P01");
+  PQclear(result);
+  EXPECT_EQ(Execute(database, "SELECT 1"), "SELECT 1");
+}
+
+TEST(WireServerTest, SendsNoticesAndInPieces) {
+  const auto server = Serve({.notice_bytes = 1'000, .piece_bytes = 300});
+  const Database database = Connect(*server);
+  size_t noticed = 0;
+  PQsetNoticeReceiver(
+      database.get(),
+      [](void* noticed, const PGresult* notice) {
+        *static_cast<size_t*>(noticed) += std::strlen(PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY));
+      },
+      &noticed);
+  EXPECT_EQ(Execute(database, "SELECT 1"), "SELECT 1");
+  EXPECT_EQ(noticed, 0u);
+  EXPECT_EQ(Execute(database, "INSERT INTO t VALUES (1)"), "INSERT 0 1");
+  EXPECT_EQ(noticed, 1'000u);
+}
+
+TEST(WireServerTest, EndsASessionWithItsLastAnswer) {
+  const auto server = Serve({.statements_per_session = 2});
+  const Database database = Connect(*server);
+  EXPECT_EQ(Execute(database, "INSERT INTO t VALUES (1)"), "INSERT 0 1");
+  EXPECT_EQ(Execute(database, "INSERT INTO t VALUES (1)"), "INSERT 0 1");
+  Execute(database, "INSERT INTO t VALUES (1)");
+  EXPECT_EQ(PQstatus(database.get()), CONNECTION_BAD);
+  EXPECT_EQ(server->counts().rows, 2u);
+  EXPECT_EQ(server->counts().sessions, 1u);
 }
 
 TEST(WireServerTest, BreaksConnectionsAndTakesNewOnes) {

@@ -37,8 +37,9 @@ void AppendMessage(char type, absl::string_view body, std::string& out) {
   out.append(body.data(), body.size());
 }
 
-void AppendError(absl::string_view severity, absl::string_view sqlstate, absl::string_view message,
-                 std::string& out) {
+// An error (type E) or a notice (type N).
+void AppendReport(char type, absl::string_view severity, absl::string_view sqlstate,
+                  absl::string_view message, std::string& out) {
   const char nul = '\0';
   std::string body;
   for (const auto& [field, text] : {std::pair<char, absl::string_view>{'S', severity},
@@ -50,7 +51,12 @@ void AppendError(absl::string_view severity, absl::string_view sqlstate, absl::s
     body.push_back(nul);
   }
   body.push_back(nul);
-  AppendMessage('E', body, out);
+  AppendMessage(type, body, out);
+}
+
+void AppendError(absl::string_view severity, absl::string_view sqlstate, absl::string_view message,
+                 std::string& out) {
+  AppendReport('E', severity, sqlstate, message, out);
 }
 
 void AppendParameterStatus(absl::string_view name, absl::string_view value, std::string& out) {
@@ -121,6 +127,9 @@ WireSession::Next WireSession::Consume(absl::string_view& in, std::string& out) 
     const Next next = stage_ == Stage::kStartup ? OnStartup(body, out) : OnMessage(type, body, out);
     in.remove_prefix(whole);
     if (next != Next::kRead) return next;
+    if (flush_ && options_.statements_per_session > 0 && answered_ >= options_.statements_per_session) {
+      return Next::kClose;
+    }
   }
 }
 
@@ -158,6 +167,7 @@ WireSession::Next WireSession::OnStartup(absl::string_view body, std::string& ou
 
 void WireSession::Welcome(std::string& out) {
   stage_ = Stage::kReady;
+  Add(counts_.sessions, 1);
   AppendMessage('R', absl::string_view("\0\0\0\0", 4), out);
   AppendParameterStatus("server_version", kServerVersion, out);
   AppendParameterStatus("server_encoding", "UTF8", out);
@@ -234,8 +244,7 @@ WireSession::Next WireSession::OnMessage(char type, absl::string_view body, std:
       if (portal_ != nullptr) skipping_ = !Answer(*portal_, /*describe=*/false, out);
       break;
     case 'P':
-      OnParse(body);
-      out.append("1\0\0\0\4", 5);
+      OnParse(body, out);
       break;
     case 'C':
       if (!body.empty() && body[0] == 'S') {
@@ -261,9 +270,16 @@ WireSession::Next WireSession::OnMessage(char type, absl::string_view body, std:
   return Next::kRead;
 }
 
-void WireSession::OnParse(absl::string_view body) {
+void WireSession::OnParse(absl::string_view body, std::string& out) {
   const absl::string_view name = TakeText(body);
+  if (!options_.prepare_sqlstate.empty()) {
+    AppendError("ERROR", options_.prepare_sqlstate, "this statement can't be prepared", out);
+    skipping_ = true;
+    return;
+  }
+  Notice(out);
   statements_[name] = AnswerTo(TakeText(body));
+  out.append("1\0\0\0\4", 5);
 }
 
 void WireSession::OnQuery(absl::string_view sql, std::string& out) {
@@ -276,6 +292,11 @@ void WireSession::OnQuery(absl::string_view sql, std::string& out) {
     if (answer.copies_in) return;
   }
   Ready(out);
+}
+
+void WireSession::Notice(std::string& out) {
+  if (options_.notice_bytes == 0) return;
+  AppendReport('N', "NOTICE", "00000", std::string(options_.notice_bytes, 'n'), out);
 }
 
 bool WireSession::IsError(const WireAnswer& answer) {
@@ -294,6 +315,10 @@ bool WireSession::Answer(const WireAnswer& answer, bool describe, std::string& o
     copied_rows_ = 0;
     ready_after_copy_ = describe;
     return true;
+  }
+  if (answer.load) {
+    Notice(out);
+    ++answered_;
   }
   if (IsError(answer)) {
     Add(counts_.errors, 1);

@@ -16,6 +16,13 @@ struct WireSessionOptions {
   // Every so many-th statement of the load fails with this SQLSTATE; 0: none does.
   std::string error_sqlstate;
   uint64_t error_every = 0;
+  // Preparing a statement fails with this SQLSTATE; empty: it succeeds.
+  std::string prepare_sqlstate;
+  // Preparing a statement, and each statement of the load, gets a notice this long before its answer; 0:
+  // none.
+  size_t notice_bytes = 0;
+  // With the answer to its so many-th statement of the load, a session ends; 0: it doesn't.
+  uint64_t statements_per_session = 0;
   // Execute and Query are answered only when Consume is called again.
   bool waits = false;
 };
@@ -25,6 +32,7 @@ struct WireCounts {
   std::atomic<uint64_t> statements{0};  // of the load, answered without an error
   std::atomic<uint64_t> rows{0};        // written
   std::atomic<uint64_t> errors{0};
+  std::atomic<uint64_t> sessions{0};  // that were let in
 };
 
 // The server's side of PostgreSQL's protocol 3.0 on one connection: bytes in, bytes out. Not thread-safe.
@@ -51,11 +59,12 @@ class WireSession {
   Next OnMessage(char type, absl::string_view body, std::string& out);
   void OnCopyMessage(char type, absl::string_view body, std::string& out);
   void OnQuery(absl::string_view sql, std::string& out);
-  void OnParse(absl::string_view body);
+  void OnParse(absl::string_view body, std::string& out);
   void Welcome(std::string& out);
   // Appends what the statement gets; false where it was an error.
   bool Answer(const WireAnswer& answer, bool describe, std::string& out);
   void Ready(std::string& out);
+  void Notice(std::string& out);
   bool IsError(const WireAnswer& answer);
 
   const WireSessionOptions& options_;
@@ -64,6 +73,7 @@ class WireSession {
   Stage stage_ = Stage::kStartup;
   bool flush_ = false;
   bool waited_ = false;
+  uint64_t answered_ = 0;  // statements of the load
   bool skipping_ = false;  // to the next Sync, after an error
   char status_ = 'I';
   absl::node_hash_map<std::string, WireAnswer> statements_;

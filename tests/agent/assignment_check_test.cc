@@ -1,0 +1,98 @@
+#include "agent/assignment_check.h"
+
+#include <functional>
+
+#include "common/duration.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace trunkload {
+namespace {
+
+v1::Assignment Followable() {
+  v1::Assignment assignment;
+  v1::Pool& pool = *assignment.mutable_pool();
+  pool.set_size(8);
+  *pool.mutable_acquire_timeout() = ToProto(absl::Seconds(5));
+  *pool.mutable_connect_timeout() = ToProto(absl::Seconds(5));
+  v1::Script& script = *assignment.add_scripts();
+  script.set_builtin(v1::BUILTIN_INSERT_BATCH);
+  script.set_weight(1);
+  script.mutable_variables()->set_batch(100);
+  v1::Phase& closed = *assignment.add_phases();
+  closed.mutable_load()->mutable_closed()->set_clients(4);
+  closed.set_transactions(10);
+  v1::Phase& open = *assignment.add_phases();
+  open.mutable_load()->mutable_open()->set_rate(1'000);
+  *open.mutable_duration() = ToProto(absl::Seconds(1));
+  v1::ApplicationServer& server = *assignment.add_application_servers();
+  v1::PhaseShare& share = *server.add_shares();
+  share.set_clients(4);
+  share.set_transactions(10);
+  server.add_shares();
+  assignment.set_fleet_application_servers(1);
+  return assignment;
+}
+
+TEST(AssignmentCheckTest, TakesWhatAPlannerSends) {
+  EXPECT_TRUE(CheckAssignment(Followable()).ok()) << CheckAssignment(Followable());
+}
+
+struct Fault {
+  const char* name;
+  std::function<void(v1::Assignment&)> make;
+  const char* said;
+};
+
+class AssignmentFaultTest : public testing::TestWithParam<Fault> {};
+
+INSTANTIATE_TEST_SUITE_P(
+    , AssignmentFaultTest,
+    testing::Values(
+        Fault{"NoPhases", [](v1::Assignment& a) { a.clear_phases(); }, "nothing to do"},
+        Fault{"NoPool", [](v1::Assignment& a) { a.mutable_pool()->set_size(0); }, "a pool that can't be"},
+        Fault{"NoAcquireTimeout", [](v1::Assignment& a) { a.mutable_pool()->clear_acquire_timeout(); },
+              "a time-out of nothing"},
+        Fault{"NegativeConnectTimeout",
+              [](v1::Assignment& a) { a.mutable_pool()->mutable_connect_timeout()->set_seconds(-1); },
+              "a time-out that can't be"},
+        Fault{"LongLine", [](v1::Assignment& a) { a.mutable_pool()->set_queue_limit(UINT32_MAX); },
+              "a longer line than can be"},
+        Fault{"UnknownScript", [](v1::Assignment& a) { a.mutable_scripts(0)->clear_builtin(); },
+              "a script that this agent does not know"},
+        Fault{"EmptyBatch", [](v1::Assignment& a) { a.mutable_scripts(0)->clear_variables(); },
+              "a batch without rows"},
+        Fault{"WeightlessScripts", [](v1::Assignment& a) { a.mutable_scripts(0)->set_weight(0); },
+              "no script to run"},
+        Fault{"EmptyRangeOfKeys",
+              [](v1::Assignment& a) {
+                a.mutable_scripts(0)->mutable_keys()->set_distribution(v1::KEY_DISTRIBUTION_UNIFORM);
+              },
+              "keys from an empty range"},
+        Fault{"NoLoad", [](v1::Assignment& a) { a.mutable_phases(0)->clear_load(); },
+              "a phase without a load"},
+        Fault{"NoEnd", [](v1::Assignment& a) { a.mutable_phases(1)->clear_duration(); },
+              "a phase without an end"},
+        Fault{"NoRate",
+              [](v1::Assignment& a) { a.mutable_phases(1)->mutable_load()->mutable_open()->clear_rate(); },
+              "a rate that can't be"},
+        Fault{"NobodyToWork",
+              [](v1::Assignment& a) { a.mutable_application_servers(0)->mutable_shares(0)->set_clients(0); },
+              "transactions for nobody"},
+        Fault{"ShareMissing",
+              [](v1::Assignment& a) { a.mutable_application_servers(0)->mutable_shares()->RemoveLast(); },
+              "without its shares"},
+        Fault{"ServerTooMany", [](v1::Assignment& a) { a.mutable_application_servers(0)->set_number(1); },
+              "an application server too many"}),
+    [](const auto& info) { return info.param.name; });
+
+TEST_P(AssignmentFaultTest, IsRefused) {
+  v1::Assignment assignment = Followable();
+  GetParam().make(assignment);
+  const absl::Status status = CheckAssignment(assignment);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), testing::HasSubstr(GetParam().said));
+}
+
+}  // namespace
+}  // namespace trunkload
