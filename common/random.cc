@@ -60,7 +60,8 @@ uint64_t Random::Zipfian(uint64_t count, double exponent) {
   if (count <= 1) return 1;
   const double b = std::exp2(exponent - 1);
   while (true) {
-    const double u = 1 - Uniform();
+    // Where it is 0, x is infinite and tried again.
+    const double u = Uniform();
     const double v = Uniform();
     const double x = std::floor(std::pow(u, -1 / (exponent - 1)));
     const double t = std::pow(1 + 1 / x, exponent - 1);

@@ -99,6 +99,7 @@ WireServer::WireServer(const WireServerOptions& options, int listener, int epoll
                        .prepare_sqlstate = options.prepare_sqlstate,
                        .notice_bytes = options.notice_bytes,
                        .statements_per_session = options.statements_per_session,
+                       .log = options.log,
                        .waits = delay_ns_ > 0},
       listener_(listener),
       epoll_(epoll),

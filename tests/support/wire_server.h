@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -30,6 +31,8 @@ struct WireServerOptions {
   std::string prepare_sqlstate;
   size_t notice_bytes = 0;
   uint64_t statements_per_session = 0;
+  // Called in the server's thread.
+  std::function<void(absl::string_view line)> log;
   // Sends so many bytes at a time, a moment apart, so that they come one by one; 0: as many as there are.
   size_t piece_bytes = 0;
 };

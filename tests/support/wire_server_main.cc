@@ -5,6 +5,8 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <fstream>
+#include <string>
 
 #include "absl/time/time.h"
 #include "tests/support/wire_server.h"
@@ -19,12 +21,19 @@ int main(int argc, char** argv) {
   app.add_option("--password", options.password, "Asked for in clear text");
   auto* const error = app.add_option("--error", options.error_sqlstate, "Statements fail with this SQLSTATE");
   app.add_option("--every", options.error_every, "Which ones: every so many-th")->needs(error);
+  std::string log_file;
+  app.add_option("--log", log_file, "Gets a line for each query and statement that comes");
   CLI11_PARSE(app, argc, argv);
   if (!delay.empty() && !absl::ParseDuration(delay, &options.delay)) {
     std::fprintf(stderr, "wire_server: --delay %s is not a duration such as 5ms\n", delay.c_str());
     return 2;
   }
   if (!options.error_sqlstate.empty() && options.error_every == 0) options.error_every = 1;
+
+  std::ofstream log(log_file);
+  if (!log_file.empty()) {
+    options.log = [&log](absl::string_view line) { log << line << std::endl; };
+  }
 
   // Blocked before the server's thread starts, so that it leaves them to sigwait.
   sigset_t signals;

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 
 namespace trunkload {
@@ -216,6 +217,7 @@ WireSession::Next WireSession::OnMessage(char type, absl::string_view body, std:
         AppendError("ERROR", "26000", "prepared statement does not exist", out);
         skipping_ = true;
       } else {
+        LogParameters(body);
         out.append("2\0\0\0\4", 5);
       }
       break;
@@ -278,11 +280,14 @@ void WireSession::OnParse(absl::string_view body, std::string& out) {
     return;
   }
   Notice(out);
-  statements_[name] = AnswerTo(TakeText(body));
+  const absl::string_view sql = TakeText(body);
+  Log('P', sql);
+  statements_[name] = AnswerTo(sql);
   out.append("1\0\0\0\4", 5);
 }
 
 void WireSession::OnQuery(absl::string_view sql, std::string& out) {
+  Log('Q', sql);
   absl::string_view statement = TakeStatement(sql);
   if (statement.empty()) out.append("I\0\0\0\4", 5);
   for (; !statement.empty(); statement = TakeStatement(sql)) {
@@ -292,6 +297,34 @@ void WireSession::OnQuery(absl::string_view sql, std::string& out) {
     if (answer.copies_in) return;
   }
   Ready(out);
+}
+
+void WireSession::Log(char kind, absl::string_view text) const {
+  if (options_.log) options_.log(absl::StrCat(std::string(1, kind), " ", absl::CEscape(text)));
+}
+
+// What follows the names in a Bind message.
+void WireSession::LogParameters(absl::string_view bind) const {
+  if (!options_.log) return;
+  const auto take = [&bind](size_t size) {
+    uint32_t number = 0;
+    for (const char byte : bind.substr(0, size)) number = number << 8 | static_cast<unsigned char>(byte);
+    bind.remove_prefix(std::min(size, bind.size()));
+    return number;
+  };
+  std::string line = "B";
+  const uint32_t formats = take(2);
+  bind.remove_prefix(std::min<size_t>(2 * formats, bind.size()));
+  for (uint32_t left = take(2); left > 0 && !bind.empty(); --left) {
+    const uint32_t length = take(4);
+    if (length == UINT32_MAX) {
+      line += " \\N";
+    } else {
+      absl::StrAppend(&line, " ", absl::CEscape(bind.substr(0, length)));
+      bind.remove_prefix(std::min<size_t>(length, bind.size()));
+    }
+  }
+  options_.log(line);
 }
 
 void WireSession::Notice(std::string& out) {

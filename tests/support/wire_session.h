@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "absl/container/node_hash_map.h"
@@ -23,6 +24,9 @@ struct WireSessionOptions {
   size_t notice_bytes = 0;
   // With the answer to its so many-th statement of the load, a session ends; 0: it doesn't.
   uint64_t statements_per_session = 0;
+  // Told what comes, a line each: "Q" and a query, "P" and a statement to prepare, "B" and the parameters
+  // that one is run with (NULL as \N); escaped as in C.
+  std::function<void(absl::string_view line)> log;
   // Execute and Query are answered only when Consume is called again.
   bool waits = false;
 };
@@ -65,6 +69,8 @@ class WireSession {
   bool Answer(const WireAnswer& answer, bool describe, std::string& out);
   void Ready(std::string& out);
   void Notice(std::string& out);
+  void Log(char kind, absl::string_view text) const;
+  void LogParameters(absl::string_view bind) const;
   bool IsError(const WireAnswer& answer);
 
   const WireSessionOptions& options_;
