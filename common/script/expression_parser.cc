@@ -13,7 +13,7 @@ namespace trunkload {
 namespace {
 
 // Parentheses, CASEs and signs within each other: far beyond what is written, and within any thread's stack.
-constexpr int kDeepest = 1000;
+constexpr int kDeepest = 200;
 constexpr size_t kMostArguments = 16;
 
 // From the loosest to the tightest.
