@@ -14,8 +14,9 @@ constexpr int64_t kMillisecond = 1'000'000;
 constexpr uint32_t kOpenAtOnce = 32;
 // Back-off before a connection is opened again: doubling, with jitter.
 constexpr int64_t kFirstBackoff = 50 * kMillisecond;
-constexpr uint64_t kJitterStream = 0x6a697474;
 constexpr int64_t kLongestBackoff = 2'000 * kMillisecond;
+// Tells the jitter's draws from all others of the same seed.
+constexpr uint64_t kJitterStream = 0x6a697474;
 
 int64_t Nanos(const google::protobuf::Duration& duration) {
   return absl::ToInt64Nanoseconds(FromProto(duration));

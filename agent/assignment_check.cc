@@ -1,6 +1,6 @@
 #include "agent/assignment_check.h"
 
-#include <cmath>
+#include <cstdint>
 
 #include "absl/strings/str_cat.h"
 

@@ -102,21 +102,26 @@ absl::StatusOr<Value> Calculate(Operation operation, int64_t left, int64_t right
   }
 }
 
-absl::StatusOr<Value> CalculateIntegers(Operation operation, std::span<const Value> arguments) {
-  const absl::StatusOr<int64_t> left = AsInteger(arguments[0]);
+// What `function` makes of two arguments, once both are what it takes.
+template <typename Number, typename Function>
+absl::StatusOr<Value> OfTwo(std::span<const Value> arguments, absl::StatusOr<Number> (*as)(const Value&),
+                            Function function) {
+  const absl::StatusOr<Number> left = as(arguments[0]);
   if (!left.ok()) return left.status();
-  const absl::StatusOr<int64_t> right = AsInteger(arguments[1]);
+  const absl::StatusOr<Number> right = as(arguments[1]);
   if (!right.ok()) return right.status();
-  return Calculate(operation, *left, *right);
+  return function(*left, *right);
+}
+
+absl::StatusOr<Value> CalculateIntegers(Operation operation, std::span<const Value> arguments) {
+  return OfTwo(arguments, AsInteger,
+               [operation](int64_t left, int64_t right) { return Calculate(operation, left, right); });
 }
 
 absl::StatusOr<Value> CalculateNumbers(Operation operation, std::span<const Value> arguments) {
   if (!arguments[0].is_double() && !arguments[1].is_double()) return CalculateIntegers(operation, arguments);
-  const absl::StatusOr<double> left = AsDouble(arguments[0]);
-  if (!left.ok()) return left.status();
-  const absl::StatusOr<double> right = AsDouble(arguments[1]);
-  if (!right.ok()) return right.status();
-  return Calculate(operation, *left, *right);
+  return OfTwo(arguments, AsDouble,
+               [operation](double left, double right) { return Calculate(operation, left, right); });
 }
 
 absl::StatusOr<Value> OfDouble(const Value& argument, double (*function)(double)) {
@@ -126,46 +131,37 @@ absl::StatusOr<Value> OfDouble(const Value& argument, double (*function)(double)
 }
 
 absl::StatusOr<Value> Power(std::span<const Value> arguments) {
-  const absl::StatusOr<double> base = AsDouble(arguments[0]);
-  if (!base.ok()) return base.status();
-  const absl::StatusOr<double> exponent = AsDouble(arguments[1]);
-  if (!exponent.ok()) return exponent.status();
-  return Value::Double(std::pow(*base, *exponent));
+  return OfTwo(arguments, AsDouble,
+               [](double base, double exponent) { return Value::Double(std::pow(base, exponent)); });
+}
+
+template <typename Number>
+absl::StatusOr<Number> Extreme(Operation operation, std::span<const Value> arguments,
+                               absl::StatusOr<Number> (*as)(const Value&)) {
+  absl::StatusOr<Number> best = as(arguments[0]);
+  for (const Value& argument : arguments.subspan(1)) {
+    if (!best.ok()) break;
+    const absl::StatusOr<Number> next = as(argument);
+    if (!next.ok() || (operation == Operation::kLeast ? *next < *best : *next > *best)) best = next;
+  }
+  return best;
 }
 
 // The least or the greatest; doubles where one of them is.
 absl::StatusOr<Value> Extreme(Operation operation, std::span<const Value> arguments) {
-  const bool doubles =
-      std::any_of(arguments.begin(), arguments.end(), [](const Value& v) { return v.is_double(); });
-  const auto beats = [operation](auto one, auto other) {
-    return operation == Operation::kLeast ? one < other : one > other;
-  };
-  if (doubles) {
-    absl::StatusOr<double> best = AsDouble(arguments[0]);
-    for (const Value& argument : arguments.subspan(1)) {
-      if (!best.ok()) break;
-      const absl::StatusOr<double> next = AsDouble(argument);
-      if (!next.ok() || beats(*next, *best)) best = next;
-    }
+  if (std::any_of(arguments.begin(), arguments.end(), [](const Value& v) { return v.is_double(); })) {
+    const absl::StatusOr<double> best = Extreme(operation, arguments, AsDouble);
     return best.ok() ? absl::StatusOr<Value>(Value::Double(*best)) : best.status();
   }
-  absl::StatusOr<int64_t> best = AsInteger(arguments[0]);
-  for (const Value& argument : arguments.subspan(1)) {
-    if (!best.ok()) break;
-    const absl::StatusOr<int64_t> next = AsInteger(argument);
-    if (!next.ok() || beats(*next, *best)) best = next;
-  }
+  const absl::StatusOr<int64_t> best = Extreme(operation, arguments, AsInteger);
   return best.ok() ? absl::StatusOr<Value>(Value::Integer(*best)) : best.status();
 }
 
 absl::StatusOr<Value> Hash(Operation operation, std::span<const Value> arguments) {
-  const absl::StatusOr<int64_t> value = AsInteger(arguments[0]);
-  if (!value.ok()) return value.status();
-  const absl::StatusOr<int64_t> seed = AsInteger(arguments[1]);
-  if (!seed.ok()) return seed.status();
-  const auto unsigned_seed = static_cast<uint64_t>(*seed);
-  return Value::Integer(operation == Operation::kHashFnv1a ? HashFnv1a(*value, unsigned_seed)
-                                                           : HashMurmur2(*value, unsigned_seed));
+  return OfTwo(arguments, AsInteger, [operation](int64_t value, int64_t seed) {
+    const auto hash = operation == Operation::kHashFnv1a ? HashFnv1a : HashMurmur2;
+    return Value::Integer(hash(value, static_cast<uint64_t>(seed)));
+  });
 }
 
 absl::StatusOr<Value> PermuteValue(std::span<const Value> arguments) {

@@ -1,7 +1,5 @@
 #include "common/script/script.h"
 
-#include <algorithm>
-
 namespace trunkload {
 
 void SqlStatement::Substitute(const Variables& variables, std::string& to) const {
@@ -16,12 +14,6 @@ void SqlStatement::Substitute(const Variables& variables, std::string& to) const
     done = use.offset + use.length;
   }
   to.append(all.substr(done));
-}
-
-bool Script::uses_shell() const {
-  return std::any_of(commands.begin(), commands.end(), [](const Command& command) {
-    return std::holds_alternative<ShellCommand>(command.action);
-  });
 }
 
 }  // namespace trunkload

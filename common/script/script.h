@@ -9,7 +9,6 @@
 #include <variant>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "common/script/expression.h"
 #include "common/script/source.h"
 #include "common/script/variables.h"
@@ -87,8 +86,6 @@ struct Command {
 struct Script {
   ScriptSource source;
   std::vector<Command> commands;
-
-  bool uses_shell() const;
 };
 
 }  // namespace trunkload

@@ -40,7 +40,7 @@ class SqlLexer {
   void EchoWord();
   void EchoTest();
   void CountWord(std::string_view word);
-  // The part of the text that begins `at_` and that `is` holds of.
+  // How many characters from `from` on `is` holds of.
   template <class Predicate>
   size_t Length(size_t from, Predicate is) const;
 
