@@ -18,6 +18,9 @@ constexpr int64_t kLongestBackoff = 2'000 * kMillisecond;
 // Tells the jitter's draws from all others of the same seed.
 constexpr uint64_t kJitterStream = 0x6a697474;
 
+// More transactions than a client can start in the longest phase; all clients' together fit into 64 bits.
+constexpr uint64_t kUnlimited = uint64_t{1} << 40;
+
 int64_t Nanos(const google::protobuf::Duration& duration) {
   return absl::ToInt64Nanoseconds(FromProto(duration));
 }
@@ -27,6 +30,13 @@ uint32_t LineCapacity(const v1::Assignment& assignment, const v1::ApplicationSer
   uint32_t capacity = assignment.pool().queue_limit();
   for (const v1::PhaseShare& share : server.shares()) capacity = std::max(capacity, share.clients());
   return capacity;
+}
+
+v1::TransactionLog::Outcome OutcomeOf(std::string_view error) {
+  if (error.empty()) return v1::TransactionLog::OUTCOME_SUCCEEDED;
+  if (error == "40001") return v1::TransactionLog::OUTCOME_SERIALIZATION;
+  if (error == "40P01") return v1::TransactionLog::OUTCOME_DEADLOCK;
+  return v1::TransactionLog::OUTCOME_OTHER;
 }
 
 // Trying again can't help: the server refuses who we are, or what we want.
@@ -45,17 +55,40 @@ ApplicationServer::ApplicationServer(const ReactorParts& parts, const v1::Applic
       mode_(parts.assignment.pool().mode()),
       acquire_timeout_ns_(Nanos(parts.assignment.pool().acquire_timeout())),
       connect_timeout_ns_(Nanos(parts.assignment.pool().connect_timeout())),
-      pool_(parts.assignment.pool().size(), LineCapacity(parts.assignment, server)),
+      pool_(server.connections(), LineCapacity(parts.assignment, server)),
       keys_(parts.assignment, server),
       random_(MixSeed(server.seed(), 0)),
       jitter_(MixSeed(server.seed(), kJitterStream)) {
-  for (uint32_t i = 0; i < parts_.assignment.pool().size(); ++i) {
+  for (uint32_t i = 0; i < server.connections(); ++i) {
     connections_.emplace_back(parts_.epoll_fd, EventTag{.server = index_, .connection = i});
+    if (!reconnect_mode()) connections_.back().connection.marks().resize(parts_.scripts.marks());
   }
   uint32_t sum = 0;
   for (const v1::Script& script : parts_.assignment.scripts())
     cumulative_weights_.push_back(sum += script.weight());
   to_open_.reserve(connections_.size());
+  if (parts_.assignment.has_load()) loader_.emplace(parts_.assignment.load(), server.number());
+  MakeClients();
+}
+
+void ApplicationServer::MakeClients() {
+  auto count = static_cast<uint32_t>(connections_.size());
+  for (const v1::PhaseShare& share : server_.shares()) count = std::max(count, share.clients());
+  client_counts_.resize(count);
+  if (!parts_.scripts.any_text()) return;
+  clients_.reserve(count);
+  for (uint32_t i = 0; i < count; ++i) {
+    clients_.emplace_back(parts_.clients,
+                          Client::Identity{.number = NumberOf(i),
+                                           .agent = parts_.assignment.agent(),
+                                           .agents = parts_.assignment.agents(),
+                                           .plan_seed = parts_.assignment.seed()},
+                          parts_.assignment.variables());
+  }
+}
+
+uint32_t ApplicationServer::NumberOf(uint32_t client) const {
+  return server_.number() + client * parts_.assignment.fleet_application_servers();
 }
 
 // --- Getting ready, and connections that come back.
@@ -87,9 +120,8 @@ void ApplicationServer::OpenLink(Link& link, int64_t now) {
     parts_.timers.Add({now + connect_timeout_ns_, TimerKind::kConnectTimeout, index_, link.index});
   }
   // In reconnect mode nothing is prepared, except once to see that it can be.
-  const std::span<const Statement> statements = reconnect_mode() && ready_
-                                                    ? std::span<const Statement>()
-                                                    : std::span<const Statement>(parts_.statements);
+  const std::span<const Statement> statements =
+      reconnect_mode() && ready_ ? std::span<const Statement>() : parts_.scripts.statements();
   if (link.connection.Open(parts_.assignment.target(), statements) == PqConnection::Progress::kBroken)
     OnBroken(link);
 }
@@ -145,6 +177,7 @@ void ApplicationServer::RetryLater(Link& link, int64_t now) {
   const uint32_t doublings = std::min(link.failed_attempts, 10u);
   const int64_t backoff = std::min(kLongestBackoff, kFirstBackoff << doublings);
   const auto jittered = static_cast<int64_t>(static_cast<double>(backoff) * (0.5 + jitter_.Uniform() / 2));
+  link.backing_off = true;
   parts_.timers.Add({now + jittered, TimerKind::kReconnect, index_, link.index});
 }
 
@@ -153,11 +186,16 @@ void ApplicationServer::RetryLater(Link& link, int64_t now) {
 void ApplicationServer::StartPhase(uint32_t phase, int64_t start_ns) {
   const v1::Phase& described = parts_.assignment.phases(static_cast<int>(phase));
   const v1::PhaseShare& share = server_.shares(static_cast<int>(phase));
-  starting_ = true;
+  starting_ = may_retry_ = true;
   phase_start_ = start_ns;
   pacer_.reset();
   kept_.clear();
   line_limit_ = UINT32_MAX;
+  live_clients_ = connections();
+  lost_clients_ = false;
+  latency_limit_ns_ = described.has_latency_limit() ? Nanos(described.latency_limit()) : INT64_MAX;
+  std::fill(client_counts_.begin(), client_counts_.end(), ClientCounts());
+  BringBackRetired();
   if (described.load().has_open()) {
     line_limit_ = parts_.assignment.pool().queue_limit();
     pacer_.emplace(described, Pacer::Share{server_.number(), parts_.assignment.fleet_application_servers(),
@@ -170,16 +208,36 @@ void ApplicationServer::StartPhase(uint32_t phase, int64_t start_ns) {
     return;
   }
   think_ns_ = Nanos(described.load().closed().think_time());
-  left_to_start_ = described.has_transactions() ? share.transactions() : UINT64_MAX;
+  left_to_start_ = 0;
+  live_clients_ = share.clients();
+  for (uint32_t client = 0; client < share.clients(); ++client) {
+    client_counts_[client].left_to_start =
+        described.has_transactions()
+            ? share.transactions() / share.clients() + (client < share.transactions() % share.clients())
+            : kUnlimited;
+    left_to_start_ += client_counts_[client].left_to_start;
+  }
   if (session_mode()) kept_.assign(share.clients(), kNone);
-  for (uint32_t client = 0; client < share.clients() && left_to_start_ > 0; ++client) {
+  for (uint32_t client = 0; client < share.clients(); ++client) {
+    if (client_counts_[client].left_to_start == 0) break;
     Begin(start_ns, parts_.clock.MonotonicNanos(), static_cast<int32_t>(client));
   }
 }
 
-void ApplicationServer::StopStarting() {
+void ApplicationServer::BringBackRetired() {
+  for (Link& link : connections_) {
+    // One that is being opened, or waits for it, comes by itself.
+    const bool retired = std::exchange(link.retired, false);
+    if (!retired || link.opening_since != 0 || link.backing_off) continue;
+    pool_.Give(link.index);
+  }
+}
+
+void ApplicationServer::StopStarting(bool may_retry) {
   starting_ = false;
+  may_retry_ = may_retry;
   left_to_start_ = 0;
+  for (ClientCounts& counts : client_counts_) counts.left_to_start = 0;
   // Clients stay away now; what they keep serves those that still wait.
   for (uint32_t& kept : kept_) {
     if (kept == kNone) continue;
@@ -219,6 +277,7 @@ uint32_t ApplicationServer::PickScript() {
 
 void ApplicationServer::Begin(int64_t intended_start, int64_t now, int32_t client) {
   --left_to_start_;
+  if (client != kNoClient) --client_counts_[static_cast<uint32_t>(client)].left_to_start;
   const Waiting waiting{intended_start, now, PickScript(), client};
   parts_.recorder.RecordOffered(waiting.script);
   if (client != kNoClient && !kept_.empty() && kept_[client] != kNone) {
@@ -227,8 +286,7 @@ void ApplicationServer::Begin(int64_t intended_start, int64_t now, int32_t clien
   }
   if (pool_.waiting() == 0) {
     if (const std::optional<uint32_t> connection = pool_.Take()) {
-      Dispatch(connections_[*connection], waiting, now);
-      return;
+      return Dispatch(connections_[*connection], waiting, now);
     }
   }
   if (pool_.waiting() >= line_limit_ || pool_.line_full()) {
@@ -255,14 +313,66 @@ void ApplicationServer::Dispatch(Link& link, const Waiting& waiting, int64_t now
 }
 
 void ApplicationServer::Send(Link& link, int64_t now) {
-  InsertScript& script = parts_.scripts[link.transaction.script];
-  script.Fill(keys_);
+  if (loader_) [[unlikely]] {
+    link.transaction.times.sent = now;
+    if (!loader_->Send(link.connection)) OnBroken(link);
+    return;
+  }
+  InsertScript* const insert = parts_.scripts.insert(link.transaction.script);
+  if (insert == nullptr) {
+    link.transaction.times.sent = now;
+    const Client::Step step = clients_[ClientOf(link)].Begin(
+        *parts_.scripts.text(link.transaction.script), link.connection,
+        EventTag{.server = index_, .connection = link.index | EventTag::kShell});
+    // One without a statement has ended already. Its end waits for its turn: it begins the next, which may be
+    // such another.
+    link.ended_early = step == Client::Step::kDone || step == Client::Step::kFailed;
+    return link.ended_early ? WakeAt(link, now) : OnStep(link, step);
+  }
+  insert->Fill(keys_);
   // Making many rows takes time that is not the database's.
-  link.transaction.times.sent = script.rows() == 1 ? now : parts_.clock.MonotonicNanos();
-  if (!script.Send(link.connection, !reconnect_mode())) OnBroken(link);
+  link.transaction.times.sent = insert->rows() == 1 ? now : parts_.clock.MonotonicNanos();
+  if (!insert->Send(link.connection, !reconnect_mode())) OnBroken(link);
+}
+
+void ApplicationServer::OnStep(Link& link, Client::Step step) {
+  Client& client = clients_[ClientOf(link)];
+  while (step == Client::Step::kFailed) {
+    const bool again = MayRetry(link, client);
+    client.RecordFailedCommand(again);
+    if (!again) return End(link, client.error(), 0);
+    step = client.Retry(link.connection);
+  }
+  switch (step) {
+    case Client::Step::kSleep:
+      return WakeAt(link, parts_.clock.MonotonicNanos() + client.sleep_ns());
+    case Client::Step::kDone:
+      return End(link, "", client.rows());
+    case Client::Step::kBroken:
+      return OnBroken(link);
+    default:
+      return;
+  }
+}
+
+bool ApplicationServer::MayRetry(const Link& link, const Client& client) const {
+  return may_retry_ && client.may_retry() &&
+         (latency_limit_ns_ == INT64_MAX ||
+          parts_.clock.MonotonicNanos() - link.transaction.times.intended_start <= latency_limit_ns_);
+}
+
+void ApplicationServer::WakeAt(Link& link, int64_t at) {
+  link.wakes_at = at;
+  parts_.timers.Add({at, TimerKind::kWake, index_, link.index});
 }
 
 void ApplicationServer::OnEvents(uint32_t connection, uint32_t events) {
+  if ((connection & EventTag::kShell) != 0) [[unlikely]] {
+    Link& link = connections_[connection & ~EventTag::kShell];
+    // Of one that has been given up since, or of two events at once, of which the first was enough.
+    if (!link.transaction.active || clients_.empty()) return;
+    return OnStep(link, clients_[ClientOf(link)].OnShell(link.connection));
+  }
   Link& link = connections_[connection];
   switch (link.connection.OnEvents(events)) {
     case PqConnection::Progress::kPending:
@@ -277,49 +387,146 @@ void ApplicationServer::OnEvents(uint32_t connection, uint32_t events) {
 }
 
 void ApplicationServer::OnAnswer(Link& link) {
+  if (loader_) [[unlikely]] {
+    if (link.connection.error().empty()) {
+      loader_->OnLoaded();
+    } else {
+      link.connection.Close();
+      return OnBroken(link);
+    }
+  }
+  if (parts_.scripts.text(link.transaction.script) != nullptr) {
+    return OnStep(link, clients_[ClientOf(link)].OnAnswer(link.connection));
+  }
+  End(link, link.connection.error(), link.connection.rows());
+}
+
+void ApplicationServer::End(Link& link, std::string_view error, uint64_t rows) {
   const int64_t now = parts_.clock.MonotonicNanos();
   InFlight& transaction = link.transaction;
   transaction.times.ended = now;
+  const bool text = parts_.scripts.text(transaction.script) != nullptr;
+  bool aborted = false;
+  if (error.empty()) [[likely]] {
+    parts_.recorder.Record(transaction.script, transaction.times, rows);
+  } else {
+    const Client* client = text ? &clients_[ClientOf(link)] : nullptr;
+    RecordFailure(link, error, client != nullptr ? client->message() : link.connection.reason(), now);
+    aborted = client != nullptr && client->must_end();
+  }
+  Count(link, error);
   transaction.active = false;
   --in_flight_;
-  if (link.connection.error().empty()) [[likely]] {
-    parts_.recorder.Record(transaction.script, transaction.times, link.connection.rows());
-  } else {
-    parts_.recorder.RecordFailure(transaction.script, transaction.times.intended_start, now,
-                                  link.connection.error());
-  }
+  if (aborted) [[unlikely]]
+    Abort(link);
   const int32_t client = transaction.client;
   if (reconnect_mode()) link.connection.Close();
-  const bool kept = client != kNoClient && !kept_.empty() && kept_[client] == link.index;
+  bool kept = client != kNoClient && !kept_.empty() && kept_[client] == link.index;
+  if (kept && client_counts_[static_cast<uint32_t>(client)].left_to_start == 0) {
+    kept_[client] = kNone;
+    kept = false;
+  }
   if (!kept) Free(link, now);
   if (client != kNoClient) Continue(client, now);
 }
 
+void ApplicationServer::RecordFailure(const Link& link, std::string_view code, std::string_view message,
+                                      int64_t now) {
+  const InFlight& transaction = link.transaction;
+  parts_.recorder.RecordFailure(transaction.script, transaction.times.intended_start, now, code, message);
+}
+
+void ApplicationServer::Count(const Link& link, std::string_view error) {
+  const InFlight& transaction = link.transaction;
+  const uint32_t client = ClientOf(link);
+  const uint64_t number = ++client_counts_[client].ended;
+  const uint32_t retries =
+      parts_.scripts.text(transaction.script) != nullptr ? clients_[client].retries() : 0;
+  if (retries > 0) parts_.recorder.RecordRetries(transaction.script, retries);
+  if (!parts_.recorder.logging()) [[likely]]
+    return;
+  parts_.recorder.Log({NumberOf(client), number, transaction.script, OutcomeOf(error), retries},
+                      transaction.times);
+}
+
+void ApplicationServer::Skip(const Waiting& waiting, uint32_t connection, int64_t now) {
+  parts_.recorder.RecordSkipped(waiting.script);
+  const uint64_t number = ++client_counts_[connection].ended;
+  if (!parts_.recorder.logging()) return;
+  TransactionTimes times{.intended_start = waiting.intended_start, .ended = now};
+  parts_.recorder.Log(
+      {NumberOf(connection), number, waiting.script, v1::TransactionLog::OUTCOME_SKIPPED, /*retries=*/0},
+      times);
+}
+
+void ApplicationServer::Abort(Link& link) {
+  parts_.recorder.RecordAbortedClient();
+  lost_clients_ = true;
+  --live_clients_;
+  const int32_t client = link.transaction.client;
+  if (client != kNoClient) {
+    left_to_start_ -= std::exchange(client_counts_[static_cast<uint32_t>(client)].left_to_start, 0);
+    if (!kept_.empty()) kept_[static_cast<uint32_t>(client)] = kNone;
+    return;
+  }
+  link.retired = true;
+  if (live_clients_ > 0) return;
+  // Nobody is left to run what comes due.
+  left_to_start_ = 0;
+  const int64_t now = parts_.clock.MonotonicNanos();
+  while (pool_.waiting() > 0) {
+    const Waiting waiting = pool_.TakeFirst();
+    parts_.recorder.RecordFailure(waiting.script, waiting.intended_start, now, kUnfinished);
+  }
+}
+
 void ApplicationServer::FailTransaction(Link& link, std::string_view code, int64_t now) {
   InFlight& transaction = link.transaction;
+  const bool text = parts_.scripts.text(transaction.script) != nullptr;
+  if (text) clients_[ClientOf(link)].Abandon();
+  transaction.times.ended = now;
+  const bool given_up = code == kUnfinished;
+  RecordFailure(link, code, given_up ? std::string_view() : link.connection.reason(), now);
+  Count(link, code);
   transaction.active = false;
+  link.wakes_at = 0;
   --in_flight_;
-  parts_.recorder.RecordFailure(transaction.script, transaction.times.intended_start, now, code);
+  if (text && !given_up && !parts_.scripts.text(transaction.script)->continue_on_error()) Abort(link);
+  if (loader_) LoadAgain(link, code);
   if (transaction.client == kNoClient) return;
   if (!kept_.empty()) kept_[transaction.client] = kNone;
   // Not at once: where connections fail while they are being opened, each would begin the next one, ever
   // deeper.
-  if (starting_ && left_to_start_ > 0) {
+  if (starting_ && client_counts_[static_cast<uint32_t>(transaction.client)].left_to_start > 0) {
     parts_.timers.Add(
         {now + think_ns_, TimerKind::kThink, index_, static_cast<uint32_t>(transaction.client)});
   }
 }
 
-void ApplicationServer::Free(Link& link, int64_t now) {
-  if (pool_.waiting() > 0) {
-    Dispatch(link, pool_.TakeFirst(), now);
+void ApplicationServer::LoadAgain(const Link& link, std::string_view code) {
+  if (code == kUnfinished) return;
+  if (loader_->OnFailed(code)) {
+    ++left_to_start_;
+    ++client_counts_[static_cast<uint32_t>(link.transaction.client)].left_to_start;
   } else {
-    pool_.Give(link.index);
+    failure_ = absl::StrCat("rows could not be loaded: ", link.connection.reason(), " (SQLSTATE ",
+                            std::string(code), ")");
   }
 }
 
+void ApplicationServer::Free(Link& link, int64_t now) {
+  if (link.retired) [[unlikely]]
+    return;
+  while (pool_.waiting() > 0) {
+    const Waiting waiting = pool_.TakeFirst();
+    if (!IsTooLate(waiting, now)) return Dispatch(link, waiting, now);
+    Skip(waiting, link.index, now);
+  }
+  pool_.Give(link.index);
+}
+
 void ApplicationServer::Continue(int32_t client, int64_t now) {
-  if (!starting_ || left_to_start_ == 0) return;
+  if (!starting_ || client_counts_[static_cast<uint32_t>(client)].left_to_start == 0) return;
   if (think_ns_ == 0) {
     Begin(now, now, client);
   } else {
@@ -334,7 +541,7 @@ void ApplicationServer::OnTimer(const Timer& timer, int64_t now) {
     case TimerKind::kArrival:
       return ServeArrivals(now);
     case TimerKind::kThink:
-      if (left_to_start_ > 0) {
+      if (client_counts_[timer.index].left_to_start > 0) {
         parts_.recorder.RecordScheduleLag(now - timer.at);
         Begin(timer.at, now, static_cast<int32_t>(timer.index));
       }
@@ -344,10 +551,12 @@ void ApplicationServer::OnTimer(const Timer& timer, int64_t now) {
       while (pool_.waiting() > 0 && now - pool_.First().requested >= acquire_timeout_ns_) {
         const Waiting expired = pool_.TakeFirst();
         parts_.recorder.RecordFailure(expired.script, expired.intended_start, now, kPoolTimeout);
+        if (loader_) failure_ = "rows could not be loaded: the database has not been there for too long";
         if (expired.client != kNoClient) Continue(expired.client, now);
       }
       return ArmAcquireTimeout();
     case TimerKind::kReconnect:
+      connections_[timer.index].backing_off = false;
       // In reconnect mode the next transaction opens it.
       if (reconnect_mode() && ready_) return Free(connections_[timer.index], now);
       to_open_.push_back(timer.index);
@@ -363,6 +572,15 @@ void ApplicationServer::OnTimer(const Timer& timer, int64_t now) {
       }
       link.connection.GiveUpOpening();
       return OnBroken(link);
+    }
+    case TimerKind::kWake: {
+      Link& link = connections_[timer.index];
+      // Of a transaction that has been given up since.
+      if (link.wakes_at != timer.at) return;
+      link.wakes_at = 0;
+      Client& client = clients_[ClientOf(link)];
+      if (!std::exchange(link.ended_early, false)) return OnStep(link, client.Advance(link.connection));
+      return OnStep(link, client.error().empty() ? Client::Step::kDone : Client::Step::kFailed);
     }
     default:
       return;

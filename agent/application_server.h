@@ -7,12 +7,14 @@
 #include <string>
 #include <vector>
 
-#include "agent/insert_script.h"
+#include "agent/client.h"
 #include "agent/key_source.h"
 #include "agent/pacer.h"
 #include "agent/pool.h"
 #include "agent/pq_connection.h"
 #include "agent/recorder.h"
+#include "agent/scripts.h"
+#include "agent/table_loader.h"
 #include "agent/timer_queue.h"
 #include "common/clock.h"
 #include "common/random.h"
@@ -27,8 +29,8 @@ struct ReactorParts {
   int epoll_fd;
   Recorder& recorder;
   TimerQueue& timers;
-  std::vector<InsertScript>& scripts;
-  std::vector<Statement>& statements;
+  Scripts& scripts;
+  const Client::Parts& clients;
 };
 
 // One emulated application server: its connections, the clients that share them, and in open load its
@@ -47,27 +49,35 @@ class ApplicationServer {
   // All connections are open (in reconnect mode: one was, to see that it can be).
   bool ready() const { return ready_; }
   uint32_t connections() const { return static_cast<uint32_t>(connections_.size()); }
-  // Why it can't get ready, once it is certain; empty otherwise.
+  // Why it can't get ready, or can't go on loading rows, once it is certain; empty otherwise.
   const std::string& failure() const { return failure_; }
 
   void StartPhase(uint32_t phase, int64_t start_ns);
-  // No new transactions. Those that were due before go on.
-  void StopStarting();
+  // No new transactions. Those that were due before go on; `may_retry`: they may also be tried again.
+  void StopStarting(bool may_retry);
   // Nothing is under way and nothing waits.
   bool drained() const { return in_flight_ == 0 && pool_.waiting() == 0; }
   // All that the phase was to start has been started: one that is limited by transactions has ended.
-  bool all_started() const { return left_to_start_ == 0; }
+  // A chunk of rows under way counts as not started: where it fails, it is started again.
+  bool all_started() const { return left_to_start_ == 0 && (!loader_ || drained()); }
+  // Clients that go on; in open load, connections that transactions are run on.
+  uint32_t live_clients() const { return live_clients_; }
+  // Some have ended before the phase has.
+  bool lost_clients() const { return lost_clients_; }
   // Counts what is left as unfinished and gives it up.
   void GiveUp();
 
+  // `connection`: as in the event's tag.
   void OnEvents(uint32_t connection, uint32_t events);
   // Hints that OnEvents of that connection comes soon, and next. With a thousand connections nothing of one
   // is in the cache when its answer comes; it is fetched while others are served.
   void OnEventsSoon(uint32_t connection) const {
-    const char* link = reinterpret_cast<const char*>(&connections_[connection]);
+    const char* link = reinterpret_cast<const char*>(&connections_[connection & ~EventTag::kShell]);
     for (size_t offset = 0; offset < sizeof(Link); offset += 64) __builtin_prefetch(link + offset);
   }
-  void OnEventsNext(uint32_t connection) const { connections_[connection].connection.Prefetch(); }
+  void OnEventsNext(uint32_t connection) const {
+    connections_[connection & ~EventTag::kShell].connection.Prefetch();
+  }
   void OnTimer(const Timer& timer, int64_t now);
 
  private:
@@ -85,14 +95,47 @@ class ApplicationServer {
     PqConnection connection;
     int64_t opening_since = 0;
     bool connect_timeout_armed = false;
+    bool backing_off = false;
     uint32_t failed_attempts = 0;
+    // Its transaction sleeps until then, or has ended without a statement and is looked at then; 0: neither.
+    int64_t wakes_at = 0;
+    bool ended_early = false;
+    // In open load: its client has ended, and nothing is run on it until the phase has.
+    bool retired = false;
   };
 
+  void MakeClients();
+  // In the fleet, of a client of this application server.
+  uint32_t NumberOf(uint32_t client) const;
+  void BringBackRetired();
   uint32_t PickScript();
   void Begin(int64_t intended_start, int64_t now, int32_t client);
   void Dispatch(Link& link, const Waiting& waiting, int64_t now);
   void Send(Link& link, int64_t now);
   void OnAnswer(Link& link);
+  // What the client of its transaction made of the last answer, or of the start.
+  void OnStep(Link& link, Client::Step step);
+  void WakeAt(Link& link, int64_t at);
+  bool MayRetry(const Link& link, const Client& client) const;
+  // The transaction is over; where it failed, `error` says why.
+  void End(Link& link, std::string_view error, uint64_t rows);
+  // Of the transaction on a connection, by number: a closed load's, else the connection's own.
+  uint32_t ClientOf(const Link& link) const {
+    const InFlight& transaction = link.transaction;
+    return transaction.client == kNoClient ? link.index : static_cast<uint32_t>(transaction.client);
+  }
+  void RecordFailure(const Link& link, std::string_view code, std::string_view message, int64_t now);
+  // What a transaction that has ended leaves in the log and in its client's counts.
+  void Count(const Link& link, std::string_view error);
+  // The client of a transaction that has failed goes on with no other.
+  void Abort(Link& link);
+  // Of one that had to wait for a connection: what an idle one gets is run, as by pgbench.
+  bool IsTooLate(const Waiting& waiting, int64_t now) const {
+    return waiting.client == kNoClient && now - waiting.intended_start > latency_limit_ns_;
+  }
+  void Skip(const Waiting& waiting, uint32_t connection, int64_t now);
+  // Has a chunk of rows that was not loaded sent once more, or gives up.
+  void LoadAgain(const Link& link, std::string_view code);
   void OnReady(Link& link);
   void OnBroken(Link& link);
   void FailTransaction(Link& link, std::string_view code, int64_t now);
@@ -122,6 +165,17 @@ class ApplicationServer {
   // Of its own, so that a connection that breaks changes nothing in what is drawn for transactions.
   Random jitter_;
   std::vector<uint32_t> cumulative_weights_;
+  // Of scripts in pgbench's language: those of closed load, by number; in open load, one for each connection.
+  std::vector<Client> clients_;
+  // Of the same, in the phase.
+  struct ClientCounts {
+    uint64_t left_to_start = 0;  // in closed load
+    uint64_t ended = 0;
+  };
+  std::vector<ClientCounts> client_counts_;
+
+  // Where the assignment is to load rows.
+  std::optional<TableLoader> loader_;
 
   // Getting ready.
   bool ready_ = false;
@@ -134,8 +188,12 @@ class ApplicationServer {
 
   // The phase under way.
   bool starting_ = false;
+  bool may_retry_ = false;
   int64_t phase_start_ = 0;
   int64_t think_ns_ = 0;
+  int64_t latency_limit_ns_ = INT64_MAX;
+  uint32_t live_clients_ = 0;
+  bool lost_clients_ = false;
   uint64_t left_to_start_ = 0;
   std::optional<Pacer> pacer_;
   uint64_t next_arrival_ = 0;

@@ -6,7 +6,8 @@
 namespace trunkload {
 
 // Whether an assignment is one that a load can follow: what the controller's checks of plans hold anyway, for
-// the sake of an agent that is told something else. INVALID_ARGUMENT with what is wrong.
-absl::Status CheckAssignment(const v1::Assignment& assignment);
+// the sake of an agent that is told something else. INVALID_ARGUMENT with what is wrong. `allow_shell`:
+// scripts may run commands of the shell on this machine.
+absl::Status CheckAssignment(const v1::Assignment& assignment, bool allow_shell);
 
 }  // namespace trunkload

@@ -4,20 +4,17 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "agent/insert_rows.h"
 
 namespace trunkload {
 namespace {
 
 constexpr size_t kColumns = 3;
 
-uint32_t RowsOf(const v1::Script& script) {
-  return script.builtin() == v1::BUILTIN_INSERT_SINGLE ? 1 : script.variables().batch();
-}
-
 Statement StatementOf(const v1::Script& script, size_t number) {
   if (script.builtin() == v1::BUILTIN_INSERT_COPY) return {"", "COPY users (id, name, email) FROM STDIN"};
   std::string sql = "INSERT INTO users (id, name, email) VALUES ";
-  for (size_t row = 0, parameter = 1; row < RowsOf(script); ++row, parameter += kColumns) {
+  for (size_t row = 0, parameter = 1; row < InsertRows(script); ++row, parameter += kColumns) {
     absl::StrAppend(&sql, row == 0 ? "" : ", ", "($", parameter, ", $", parameter + 1, ", $", parameter + 2,
                     ")");
   }
@@ -40,7 +37,7 @@ int Write(char* to, std::string_view prefix, std::string_view key, std::string_v
 InsertScript::InsertScript(const v1::Script& script, size_t number)
     : builtin_(script.builtin()),
       keys_(script.keys()),
-      rows_(RowsOf(script)),
+      rows_(InsertRows(script)),
       statement_(StatementOf(script, number)) {
   if (builtin_ == v1::BUILTIN_INSERT_COPY) {
     copy_buffer_.reserve(rows_ * sizeof(Row));

@@ -10,8 +10,8 @@ namespace trunkload {
 class LoadEvents {
  public:
   virtual ~LoadEvents() = default;
-  // Every connection is open and every statement prepared.
-  virtual void OnLoadReady(uint32_t connections) = 0;
+  // Every connection is open and every statement prepared, so long after Open.
+  virtual void OnLoadReady(uint32_t connections, uint64_t connecting_ns) = 0;
   // The load can't go on; one sentence, without secrets. No other event follows until the next Open.
   virtual void OnLoadFailed(const std::string& reason) = 0;
   virtual void OnInterval(v1::Interval interval) = 0;

@@ -55,7 +55,8 @@ void WatchSignals(EventLoop& loop, bool& stop) {
 
 // Dials until told to stop: a controller that is not there yet, or not any more, is tried again with back-off
 // and jitter.
-int Serve(const std::string& controller, const v1::Hello& hello, bool once) {
+int Serve(const SessionOptions& options, bool once) {
+  const std::string& controller = options.controller;
   // The signals' thread outlives this function.
   static EventLoop loop;
   static bool stop = false;
@@ -66,7 +67,7 @@ int Serve(const std::string& controller, const v1::Hello& hello, bool once) {
   bool ever_joined = false;
   while (true) {
     const absl::Time dialled = absl::Now();
-    const SessionEnd session = RunSession(controller, hello, loop, stop);
+    const SessionEnd session = RunSession(options, loop, stop);
     const absl::Status& end = session.why;
     if (stop) return 0;
     ever_joined = ever_joined || session.joined;
@@ -102,16 +103,20 @@ int Main(int argc, char** argv) {
       "Joins a controller's fleet and loads the database as it is told, until it is stopped.\n"
       "Database passwords come from libpq's own places on this machine.\n\n"
       "Example:\n  trunkload-agent --controller 10.0.0.5:7400 --label zone=eu-1");
-  std::string controller;
+  SessionOptions options;
   std::string name = absl::StrCat(HostName(), "-", getpid());
   std::vector<std::string> labels;
   bool once = false;
-  app.add_option("--controller", controller, "Address of the controller, HOST:PORT")->required();
+  app.add_option("--controller", options.controller, "Address of the controller, HOST:PORT")->required();
   app.add_option("--name", name, "Name in the fleet, unique there (default: host name and process id)");
   app.add_option("--label", labels, "KEY=VALUE, shown to the controller; may be repeated");
   app.add_flag("--once", once, "Exit when the controller has gone, instead of waiting for it to come back");
+  app.add_flag(
+      "--allow-shell", options.allow_shell,
+      "Let scripts run commands of the shell on this machine (\\shell and \\setshell), which anybody who "
+      "reaches the controller can then do");
   app.set_version_flag("--version", std::string("trunkload-agent " TRUNKLOAD_VERSION));
-  v1::Hello hello;
+  v1::Hello& hello = options.hello;
   try {
     app.parse(argc, argv);
     for (const std::string& label : labels) {
@@ -131,7 +136,7 @@ int Main(int argc, char** argv) {
   hello.set_version(TRUNKLOAD_VERSION);
   hello.set_host(HostName());
   hello.set_cpus(UsableProcessors());
-  return Serve(controller, hello, once);
+  return Serve(options, once);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 #include "agent/error_counts.h"
 
@@ -23,6 +24,12 @@ uint64_t RowsWritten(PGresult* result) {
   uint64_t rows = 0;
   std::from_chars(text, text + std::strlen(text), rows);
   return rows;
+}
+
+// A command that gave rows, and wrote them too, as INSERT … RETURNING does.
+bool Writes(std::string_view tag) {
+  return tag.starts_with("INSERT") || tag.starts_with("UPDATE") || tag.starts_with("DELETE") ||
+         tag.starts_with("MERGE");
 }
 
 // As verbose messages have it: "28P01: …".
@@ -51,6 +58,17 @@ void PqConnection::Close() {
   watched_events_ = 0;
   connection_ = nullptr;
   stage_ = Stage::kClosed;
+  keep_rows_ = false;
+  in_pipeline_ = false;
+  awaited_syncs_ = 0;
+  copy_rows_.clear();
+  rows_to_copy_ = nullptr;
+  copying_ = false;
+  std::fill(marks_.begin(), marks_.end(), false);
+}
+
+void PqConnection::ResultDeleter::operator()(pg_result* result) const {
+  PQclear(result);
 }
 
 void PqConnection::Prefetch() const {
@@ -119,6 +137,11 @@ PqConnection::Progress PqConnection::OnEvents(uint32_t events) {
       Watch(kEdges);
       return Progress::kPending;
     }
+    case Stage::kQueuing:
+      // Answers to what is queued wait in libpq.
+      if (!PQconsumeInput(connection_) || !Flush()) return Break(kConnectionBroken);
+      Watch(watched_events_);
+      return Progress::kPending;
     case Stage::kClosed:
       break;
   }
@@ -192,11 +215,85 @@ bool PqConnection::SendCopy(const Statement& statement, std::string_view rows) {
   return AfterSend(PQsendQuery(connection_, statement.sql.c_str()));
 }
 
+bool PqConnection::SendCopyFrom(const std::string& sql, CopyRows rows) {
+  rows_to_copy_ = std::move(rows);
+  return AfterSend(PQsendQuery(connection_, sql.c_str()));
+}
+
+bool PqConnection::ContinueCopy() {
+  // Then it is the other connections' turn, however fast the server takes them.
+  constexpr int kPiecesAtOnce = 16;
+  for (int pieces = 0; pieces < kPiecesAtOnce; ++pieces) {
+    if (!Flush()) return false;
+    if ((watched_events_ & EPOLLOUT) != 0) return true;
+    const std::string_view piece = rows_to_copy_();
+    if (piece.empty()) {
+      copying_ = false;
+      rows_to_copy_ = nullptr;
+      return PQputCopyEnd(connection_, nullptr) == 1 && Flush();
+    }
+    if (PQputCopyData(connection_, piece.data(), static_cast<int>(piece.size())) != 1) return false;
+  }
+  Watch(kEdges | EPOLLOUT);
+  return true;
+}
+
+bool PqConnection::SendQuery(const std::string& sql) {
+  return AfterSend(PQsendQuery(connection_, sql.c_str()));
+}
+
+bool PqConnection::SendPrepare(const Statement& statement) {
+  return AfterSend(PQsendPrepare(connection_, statement.name.c_str(), statement.sql.c_str(), 0, nullptr));
+}
+
+bool PqConnection::StartPipeline() {
+  in_pipeline_ = true;
+  awaited_syncs_ = 0;
+  return AfterSend(PQenterPipelineMode(connection_));
+}
+
+bool PqConnection::SyncPipeline() {
+  ++awaited_syncs_;
+  return AfterSend(PQpipelineSync(connection_));
+}
+
+bool PqConnection::EndPipeline() {
+  ++awaited_syncs_;
+  in_pipeline_ = false;
+  return AfterSend(PQpipelineSync(connection_));
+}
+
+size_t PqConnection::kept_rows(size_t result) const {
+  return static_cast<size_t>(PQntuples(kept_[result].get()));
+}
+
+void PqConnection::ForEachColumn(
+    size_t result,
+    absl::FunctionRef<void(std::string_view name, std::optional<std::string_view> value)> column) const {
+  const PGresult* rows = kept_[result].get();
+  const int last = PQntuples(rows) - 1;
+  for (int i = 0; i < PQnfields(rows); ++i) {
+    std::optional<std::string_view> value;
+    if (!PQgetisnull(rows, last, i)) value = PQgetvalue(rows, last, i);
+    column(PQfname(rows, i), value);
+  }
+}
+
+bool PqConnection::in_transaction() const {
+  const PGTransactionStatusType status = PQtransactionStatus(connection_);
+  return status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
+}
+
 bool PqConnection::AfterSend(int sent) {
-  error_ = {};
-  rows_ = 0;
-  stage_ = Stage::kBusy;
-  if (sent == 1 && Flush()) [[likely]]
+  // What is queued is part of one command.
+  if (awaited_syncs_ == 0 && stage_ != Stage::kQueuing) {
+    error_ = {};
+    rows_ = 0;
+    kept_.clear();
+  }
+  stage_ = in_pipeline_ ? Stage::kQueuing : Stage::kBusy;
+  // What is queued leaves when libpq has enough of it, or at the end.
+  if (sent == 1 && (in_pipeline_ || Flush())) [[likely]]
     return true;
   Break(kConnectionBroken);
   return false;
@@ -215,6 +312,11 @@ PqConnection::Progress PqConnection::ReadAnswer() {
   if (watched_events_ & EPOLLOUT) [[unlikely]] {
     if (!Flush()) return Break(kConnectionBroken);
   }
+  if (copying_) [[unlikely]] {
+    // Nothing is to come before the last row is sent, except the end.
+    if (!PQconsumeInput(connection_) || !ContinueCopy()) return Break(kConnectionBroken);
+    if (copying_) return Progress::kPending;
+  }
   bool complete;
   if (!TakeResults(complete)) [[unlikely]]
     return Break(kConnectionBroken);
@@ -223,6 +325,8 @@ PqConnection::Progress PqConnection::ReadAnswer() {
     return Progress::kPending;
   }
   stage_ = Stage::kIdle;
+  keep_rows_ = false;
+  copy_rows_.clear();
   return Progress::kDone;
 }
 
@@ -232,20 +336,54 @@ bool PqConnection::TakeResults(bool& complete) {
   while (!PQisBusy(connection_)) {
     PGresult* result = PQgetResult(connection_);
     if (result == nullptr) {
+      // In a pipeline it ends one statement only.
+      if (awaited_syncs_ > 0) continue;
       complete = alive;
       break;
     }
     bool more = true;
     switch (PQresultStatus(result)) {
       case PGRES_COMMAND_OK:
-        rows_ = RowsWritten(result);
+        rows_ += RowsWritten(result);
+        if (keep_rows_) {
+          kept_.emplace_back(result);
+          continue;
+        }
         break;
       case PGRES_COPY_IN:
+        if (rows_to_copy_) {
+          PQclear(result);
+          copying_ = true;
+          if (!ContinueCopy()) return false;
+          if (copying_) return alive;
+          continue;
+        }
+        if (copy_rows_.empty()) {
+          more = PQputCopyEnd(connection_, "a script can't send the rows of a COPY") == 1 && Flush();
+          break;
+        }
         more = PQputCopyData(connection_, copy_rows_.data(), static_cast<int>(copy_rows_.size())) == 1 &&
                PQputCopyEnd(connection_, nullptr) == 1 && Flush();
         break;
       case PGRES_TUPLES_OK:
+        if (Writes(PQcmdStatus(result))) rows_ += RowsWritten(result);
+        if (keep_rows_) {
+          kept_.emplace_back(result);
+          continue;
+        }
+        break;
       case PGRES_EMPTY_QUERY:
+      case PGRES_PIPELINE_ABORTED:  // after an error, which is the one to tell
+        break;
+      case PGRES_PIPELINE_SYNC:
+        if (--awaited_syncs_ > 0) break;
+        PQclear(result);
+        if (PQexitPipelineMode(connection_) != 1) return false;
+        complete = alive;
+        return alive;
+      case PGRES_COPY_OUT:
+        SetError("0A000", "a script can't read the rows of a COPY");
+        more = false;
         break;
       default: {
         const char* code = PQresultErrorField(result, PG_DIAG_SQLSTATE);

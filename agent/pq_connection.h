@@ -1,14 +1,20 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "agent/event_tag.h"
 #include "trunkload/v1/plan.pb.h"
 
 struct pg_conn;
+struct pg_result;
 
 namespace trunkload {
 
@@ -59,6 +65,38 @@ class PqConnection {
   bool SendOnce(const Statement& statement, const Parameters& parameters);
   // A COPY … FROM STDIN of `rows` in text format.
   bool SendCopy(const Statement& statement, std::string_view rows);
+  // The same of rows that are made while they are sent, each call a piece of them until an empty one. `sql`:
+  // one statement or several, one of which is the COPY.
+  using CopyRows = absl::AnyInvocable<std::string_view()>;
+  bool SendCopyFrom(const std::string& sql, CopyRows rows);
+  // By the simple protocol: one statement or several.
+  bool SendQuery(const std::string& sql);
+  // Prepares another statement.
+  bool SendPrepare(const Statement& statement);
+
+  // From here on SendPrepared and SendOnce only queue, up to EndPipeline, after which one answer comes for
+  // all of them. On an idle connection; false as above.
+  bool StartPipeline();
+  // Ends an implicit transaction in it: an error leaves out what follows up to here.
+  bool SyncPipeline();
+  bool EndPipeline();
+  bool in_pipeline() const { return in_pipeline_; }
+
+  // Keeps the rows of the next command's queries, one result each, until another is sent.
+  void KeepRows() { keep_rows_ = true; }
+
+  // Of kept rows.
+  size_t kept_results() const { return kept_.size(); }
+  size_t kept_rows(size_t result) const;
+  // The columns of the last row, NULL as none.
+  void ForEachColumn(
+      size_t result,
+      absl::FunctionRef<void(std::string_view name, std::optional<std::string_view> value)> column) const;
+
+  // A transaction block is open, in good order or not.
+  bool in_transaction() const;
+  // A mark for each late-prepared statement, for its owner's use: all false whenever the connection opens.
+  std::vector<bool>& marks() { return marks_; }
 
   // Starts to bring into the cache what OnEvents will touch.
   void Prefetch() const;
@@ -76,7 +114,7 @@ class PqConnection {
   uint64_t rows() const { return rows_; }
 
  private:
-  enum class Stage { kClosed, kOpening, kPreparing, kIdle, kBusy };
+  enum class Stage { kClosed, kOpening, kPreparing, kIdle, kQueuing, kBusy };
 
   Progress ContinueOpening();
   Progress ContinuePreparing();
@@ -85,6 +123,8 @@ class PqConnection {
   // Reads what has come; false where the connection has ended. `complete` says whether an answer is there in
   // full.
   bool TakeResults(bool& complete);
+  // Sends what the socket takes of the rows of a COPY; false where the connection has ended.
+  bool ContinueCopy();
   bool AfterSend(int sent);
   bool Flush();
   Progress Break(std::string_view code);
@@ -92,6 +132,11 @@ class PqConnection {
   void ExplainOpenFailure();
   // For these events of its socket; what is there already is told again.
   void Watch(uint32_t events);
+
+  struct ResultDeleter {
+    void operator()(pg_result* result) const;
+  };
+  using Result = std::unique_ptr<pg_result, ResultDeleter>;
 
   const int epoll_fd_;
   const EventTag tag_;
@@ -105,8 +150,15 @@ class PqConnection {
   char code_[6] = "";
   std::string reason_;
   std::string copy_rows_;
+  CopyRows rows_to_copy_;
+  bool copying_ = false;  // rows_to_copy_ has more
   std::span<const Statement> statements_;
   size_t prepared_ = 0;
+  bool keep_rows_ = false;
+  bool in_pipeline_ = false;
+  uint32_t awaited_syncs_ = 0;
+  std::vector<Result> kept_;
+  std::vector<bool> marks_;
 };
 
 }  // namespace trunkload

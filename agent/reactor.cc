@@ -14,9 +14,26 @@ namespace trunkload {
 namespace {
 
 constexpr int kEventsAtOnce = 256;
+// Tells the draws of what is logged from all others of the same seed.
+constexpr uint64_t kLogStream = 0x6c6f6773;
+
+// As pgbench has them: client n begins with what the plan's seed draws as its number n. They don't depend on
+// which agent emulates which client.
+std::vector<uint64_t> ClientSeeds(const v1::Assignment& assignment) {
+  uint32_t clients = 0;
+  for (const v1::ApplicationServer& server : assignment.application_servers()) {
+    clients = std::max(clients, server.connections());
+    for (const v1::PhaseShare& share : server.shares()) clients = std::max(clients, share.clients());
+  }
+  Random base(assignment.seed());
+  std::vector<uint64_t> seeds(size_t{clients} * assignment.fleet_application_servers());
+  for (uint64_t& seed : seeds) seed = base.Next();
+  return seeds;
+}
 
 bool BelongsToPhase(const Timer& timer) {
   switch (timer.kind) {
+    case TimerKind::kWake:  // its transaction goes on in the drain
     case TimerKind::kReconnect:
     case TimerKind::kConnectTimeout:
     case TimerKind::kAcquireTimeout:
@@ -35,22 +52,21 @@ Reactor::Reactor(const v1::Assignment& assignment, const std::vector<const v1::A
       epoll_fd_(epoll_create1(EPOLL_CLOEXEC)),
       wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       timer_fd_(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)),
-      recorder_(static_cast<size_t>(assignment.scripts_size())) {
-  scripts_.reserve(static_cast<size_t>(assignment.scripts_size()));
-  for (int i = 0; i < assignment.scripts_size(); ++i) {
-    scripts_.emplace_back(assignment.scripts(i), static_cast<size_t>(i));
-    statements_.push_back(scripts_.back().statement());
-  }
-  const ReactorParts parts{assignment_, clock_, epoll_fd_, recorder_, timers_, scripts_, statements_};
+      scripts_(assignment),
+      recorder_(scripts_.measured_commands()),
+      client_parts_{scripts_.names(), clock_, recorder_, epoll_fd_,
+                    scripts_.any_text() ? ClientSeeds(assignment) : std::vector<uint64_t>()},
+      log_seed_(servers.empty() ? 0 : MixSeed(servers.front()->seed(), kLogStream)) {
+  const ReactorParts parts{assignment_, clock_, epoll_fd_, recorder_, timers_, scripts_, client_parts_};
   size_t timers = 16;
   for (const v1::ApplicationServer* server : servers) {
     servers_.push_back(
         std::make_unique<ApplicationServer>(parts, *server, static_cast<uint32_t>(servers_.size())));
-    // Of each connection one for its back-off and one for its opening; of each client its think time; two of
-    // its own.
+    // Of each connection one for its back-off, one for its opening and one for its transaction's sleep; of
+    // each client its think time; two of its own.
     uint32_t clients = 0;
     for (const v1::PhaseShare& share : server->shares()) clients = std::max(clients, share.clients());
-    timers += clients + 2 * servers_.back()->connections() + 2;
+    timers += clients + 3 * servers_.back()->connections() + 2;
   }
   timers_.Reserve(timers);
   epoll_event command{.events = EPOLLIN,
@@ -93,9 +109,11 @@ void Reactor::Loop() {
   TellWhenReady();
   while (!stop_.load(std::memory_order_acquire)) {
     FireTimers();
+    // Loading may fail at any time.
+    if (!told_ready_ || assignment_.has_load()) TellWhenReady();
     // Before it sleeps: nothing may wake it again.
-    if (phase_state_ == PhaseState::kRunning || phase_state_ == PhaseState::kDraining) EndPhaseIfDrained();
-    if (!told_ready_) TellWhenReady();
+    const bool in_phase = phase_state_ == PhaseState::kRunning || phase_state_ == PhaseState::kDraining;
+    if (in_phase && !failed_) EndPhaseIfDrained();
     Wait();
   }
 }
@@ -197,23 +215,39 @@ void Reactor::FireTimers() {
 void Reactor::BeginPhase(int64_t now) {
   phase_state_ = PhaseState::kRunning;
   started_ns_ = now;
-  recorder_.Start(start_ns_);
-  timers_.Add({recorder_.slice_end(), TimerKind::kSlice});
   const v1::Phase& phase = assignment_.phases(static_cast<int>(phase_));
+  Recorder::Wishes wishes;
+  if (phase.has_latency_limit()) {
+    wishes.latency_limit_ns = absl::ToInt64Nanoseconds(FromProto(phase.latency_limit()));
+  }
+  wishes.log_sampling = phase.log_sampling();
+  wishes.log_seed = MixSeed(log_seed_, phase_);
+  recorder_.Start(start_ns_, wishes);
+  timers_.Add({recorder_.slice_end(), TimerKind::kSlice});
   if (phase.has_duration()) {
     timers_.Add({start_ns_ + absl::ToInt64Nanoseconds(FromProto(phase.duration())), TimerKind::kPhaseEnd});
   }
   for (auto& server : servers_) server->StartPhase(phase_, start_ns_);
 }
 
-void Reactor::EndPhase(int64_t now) {
+void Reactor::EndPhase(int64_t now, bool complete) {
   if (phase_state_ != PhaseState::kRunning) return;
   phase_state_ = PhaseState::kDraining;
   timers_.RemoveIf(
       [](const Timer& timer) { return BelongsToPhase(timer) && timer.kind != TimerKind::kSlice; });
-  for (auto& server : servers_) server->StopStarting();
+  for (auto& server : servers_) server->StopStarting(/*may_retry=*/complete);
   const v1::Phase& phase = assignment_.phases(static_cast<int>(phase_));
   timers_.Add({now + absl::ToInt64Nanoseconds(FromProto(phase.drain_timeout())), TimerKind::kDrainEnd});
+}
+
+bool Reactor::EveryClientHasEnded() const {
+  uint32_t live = 0;
+  bool lost = false;
+  for (const auto& server : servers_) {
+    live += server->live_clients();
+    lost = lost || server->lost_clients();
+  }
+  return lost && live == 0;
 }
 
 void Reactor::EndPhaseIfDrained() {
@@ -221,11 +255,11 @@ void Reactor::EndPhaseIfDrained() {
     return std::all_of(servers_.begin(), servers_.end(), predicate);
   };
   if (phase_state_ == PhaseState::kRunning) {
-    if (assignment_.phases(static_cast<int>(phase_)).has_duration() ||
-        !all([](const auto& server) { return server->all_started(); })) {
+    const bool by_time = assignment_.phases(static_cast<int>(phase_)).has_duration();
+    if (!(by_time ? EveryClientHasEnded() : all([](const auto& server) { return server->all_started(); }))) {
       return;
     }
-    EndPhase(clock_.MonotonicNanos());
+    EndPhase(clock_.MonotonicNanos(), /*complete=*/!by_time);
   }
   if (!all([](const auto& server) { return server->drained(); })) return;
   phase_state_ = PhaseState::kNone;
@@ -246,7 +280,7 @@ void Reactor::TellWhenReady() {
     if (!server->ready()) return;
     connections += server->connections();
   }
-  told_ready_ = true;
+  if (std::exchange(told_ready_, true)) return;
   callbacks_.ready(connections);
 }
 

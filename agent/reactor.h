@@ -61,7 +61,9 @@ class Reactor {
   void TakeCommands();
   void FireTimers();
   void BeginPhase(int64_t now);
-  void EndPhase(int64_t now);
+  // `complete`: all that it was to start has been started.
+  void EndPhase(int64_t now, bool complete = false);
+  bool EveryClientHasEnded() const;
   void EndPhaseIfDrained();
   void TellWhenReady();
 
@@ -72,10 +74,11 @@ class Reactor {
   const int wake_fd_;
   const int timer_fd_;
   int64_t armed_for_ = INT64_MAX;
+  Scripts scripts_;
   Recorder recorder_;
   TimerQueue timers_;
-  std::vector<InsertScript> scripts_;
-  std::vector<Statement> statements_;
+  const Client::Parts client_parts_;
+  const uint64_t log_seed_;
   std::vector<std::unique_ptr<ApplicationServer>> servers_;
 
   bool told_ready_ = false;

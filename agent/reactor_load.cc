@@ -41,7 +41,7 @@ void ReactorLoad::Open(const v1::Assignment& assignment) {
   for (int i = 0; i < assignment_.application_servers_size(); ++i) {
     servers[static_cast<size_t>(i) % reactors].push_back(&assignment_.application_servers(i));
   }
-  pending_ = std::make_unique<Slice>(static_cast<size_t>(assignment_.scripts_size()));
+  opening_since_ns_ = clock_.MonotonicNanos();
   for (const auto& share : servers) {
     ReactorCallbacks callbacks;
     // The reactors' threads only post; open_ is set before the first of them starts, and never changed while
@@ -49,7 +49,8 @@ void ReactorLoad::Open(const v1::Assignment& assignment) {
     callbacks.ready = [this](uint32_t connections) {
       OnLoop([this, connections] {
         connections_ += connections;
-        if (++ready_ == members_.size() && !failed_) events_.OnLoadReady(connections_);
+        if (++ready_ < members_.size() || failed_) return;
+        events_.OnLoadReady(connections_, static_cast<uint64_t>(clock_.MonotonicNanos() - opening_since_ns_));
       });
     };
     callbacks.failed = [this](std::string reason) {
@@ -75,6 +76,7 @@ void ReactorLoad::Open(const v1::Assignment& assignment) {
     };
     members_.push_back({std::make_unique<Reactor>(assignment_, share, std::move(callbacks))});
   }
+  pending_ = std::make_unique<Slice>(members_.front().reactor->recorder().commands_of_scripts());
 }
 
 void ReactorLoad::StartPhase(uint32_t phase, int64_t start_ns) {

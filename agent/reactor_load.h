@@ -8,6 +8,7 @@
 #include "agent/load.h"
 #include "agent/reactor.h"
 #include "agent/slice.h"
+#include "common/clock.h"
 
 namespace trunkload {
 
@@ -39,6 +40,7 @@ class ReactorLoad final : public Load {
 
   EventLoop& loop_;
   LoadEvents& events_;
+  const SystemClock clock_;
   v1::Assignment assignment_;
   std::vector<Member> members_;
   // Gone once closed: events still in the loop look at it first.
@@ -47,6 +49,7 @@ class ReactorLoad final : public Load {
   bool failed_ = false;
   uint32_t ready_ = 0;
   uint32_t connections_ = 0;
+  int64_t opening_since_ns_ = 0;
   uint32_t phase_ = 0;
   uint32_t ended_ = 0;
   int64_t started_ns_ = 0;

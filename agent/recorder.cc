@@ -15,12 +15,16 @@ int64_t ThreadCpuNanos() {
 
 }  // namespace
 
-Recorder::Recorder(size_t scripts) : current_(std::make_unique<Slice>(scripts)) {
+Recorder::Recorder(std::vector<size_t> commands_of_scripts)
+    : commands_of_scripts_(std::move(commands_of_scripts)),
+      current_(std::make_unique<Slice>(commands_of_scripts_)) {
   absl::MutexLock lock(&mutex_);
-  for (int i = 1; i < kSlices; ++i) spare_.push_back(std::make_unique<Slice>(scripts));
+  for (int i = 1; i < kSlices; ++i) spare_.push_back(std::make_unique<Slice>(commands_of_scripts_));
 }
 
-void Recorder::Start(int64_t start_ns) {
+void Recorder::Start(int64_t start_ns, const Wishes& wishes) {
+  wishes_ = wishes;
+  log_random_ = Random(wishes.log_seed);
   current_->Clear();
   current_->first_second = 0;
   start_ = slice_began_ = start_ns;
@@ -29,13 +33,32 @@ void Recorder::Start(int64_t start_ns) {
   cpu_at_slice_began_ = ThreadCpuNanos();
 }
 
-void Recorder::RecordFailure(uint32_t script, int64_t intended_start, int64_t ended, std::string_view code) {
+void Recorder::RecordFailure(uint32_t script, int64_t intended_start, int64_t ended, std::string_view code,
+                             std::string_view message) {
   RollIfDue(ended);
   ScriptSlice& slice = current_->scripts[script];
-  slice.errors.Add(code);
+  slice.AddError(code, message);
   slice.failed.Record(ended - intended_start);
   // One that is given up has not ended.
   if (code != kUnfinished) last_completion_ = ended;
+}
+
+void Recorder::Log(const Logged& transaction, const TransactionTimes& times) {
+  if (wishes_.log_sampling < 1 && log_random_.Uniform() >= wishes_.log_sampling) return;
+  RollIfDue(times.ended);
+  constexpr int64_t kNanosPerMicro = 1000;
+  const bool skipped = transaction.outcome == v1::TransactionLog::OUTCOME_SKIPPED;
+  v1::TransactionLog& log = current_->log;
+  log.add_client(transaction.client);
+  log.add_number(transaction.number);
+  log.add_script(transaction.script);
+  log.add_outcome(transaction.outcome);
+  log.add_ended_us((times.ended - start_) / kNanosPerMicro);
+  log.add_response_us(skipped ? 0 : (times.ended - times.intended_start) / kNanosPerMicro);
+  // One that was skipped, or whose connection did not open, was never sent.
+  const int64_t sent = times.sent == 0 ? times.ended : times.sent;
+  log.add_send_lag_us((sent - times.intended_start) / kNanosPerMicro);
+  log.add_retries(transaction.retries);
 }
 
 void Recorder::Complete(int64_t now) {
@@ -80,7 +103,7 @@ void Recorder::Roll(int64_t now) {
 void Recorder::Finish(int64_t now) {
   Complete(now);
   slice_end_ = INT64_MAX;
-  auto next = std::make_unique<Slice>(current_->scripts.size());
+  auto next = std::make_unique<Slice>(commands_of_scripts_);
   absl::MutexLock lock(&mutex_);
   complete_.push_back(std::move(current_));
   current_ = std::move(next);

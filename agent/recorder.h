@@ -9,6 +9,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "agent/slice.h"
+#include "common/random.h"
 
 namespace trunkload {
 
@@ -28,25 +29,63 @@ class Recorder {
  public:
   static constexpr int64_t kSliceNanos = 1'000'000'000;
 
-  explicit Recorder(size_t scripts);
+  // For each script how many of its commands are measured.
+  explicit Recorder(std::vector<size_t> commands_of_scripts);
 
+  const std::vector<size_t>& commands_of_scripts() const { return commands_of_scripts_; }
+
+  // What a phase asks for beside what is always recorded.
+  struct Wishes {
+    int64_t latency_limit_ns = INT64_MAX;
+    // The share of transactions that are logged, and the seed of which ones.
+    double log_sampling = 0;
+    uint64_t log_seed = 0;
+  };
   // Begins a phase at `start_ns`, with nothing recorded.
-  void Start(int64_t start_ns);
+  void Start(int64_t start_ns, const Wishes& wishes);
+  void Start(int64_t start_ns) { Start(start_ns, Wishes()); }
 
   void Record(uint32_t script, const TransactionTimes& times, uint64_t rows) {
     RollIfDue(times.ended);
     ScriptSlice& slice = current_->scripts[script];
     ++slice.transactions;
     slice.rows += rows;
+    slice.late += times.ended - times.intended_start > wishes_.latency_limit_ns;
     slice.response.Record(times.ended - times.intended_start);
     slice.service.Record(times.ended - times.sent);
     slice.pool_wait.Record(times.acquired - times.requested);
     slice.send_lag.Record(times.sent - times.intended_start);
     last_completion_ = times.ended;
   }
-  void RecordFailure(uint32_t script, int64_t intended_start, int64_t ended, std::string_view code);
+  // `message`: what was said about it, in words.
+  void RecordFailure(uint32_t script, int64_t intended_start, int64_t ended, std::string_view code,
+                     std::string_view message = {});
   void RecordOffered(uint32_t script) { ++current_->scripts[script].offered; }
   void RecordDropped(uint32_t script) { ++current_->scripts[script].dropped; }
+  void RecordSkipped(uint32_t script) { ++current_->scripts[script].skipped; }
+  void RecordRetries(uint32_t script, uint64_t retries) {
+    current_->scripts[script].retried += 1;
+    current_->scripts[script].retries += retries;
+  }
+  void RecordAbortedClient() { ++current_->aborted_clients; }
+  void RecordCommand(uint32_t script, size_t command, int64_t nanos) {
+    current_->scripts[script].commands[command].latency.Record(nanos);
+  }
+  void RecordCommandFailure(uint32_t script, size_t command, bool tried_again) {
+    CommandSlice& slice = current_->scripts[script].commands[command];
+    ++slice.failures;
+    slice.retries += tried_again;
+  }
+  bool logging() const { return wishes_.log_sampling > 0; }
+  struct Logged {
+    uint32_t client;
+    uint64_t number;
+    uint32_t script;
+    v1::TransactionLog::Outcome outcome;
+    uint32_t retries;
+  };
+  // Writes it down, or not, as sampling has it. Of one that was skipped only when it was due and ended count.
+  void Log(const Logged& transaction, const TransactionTimes& times);
   void RecordScheduleLag(int64_t nanos) { current_->schedule_lag.Record(nanos); }
   void RecordConnectionLost() { ++current_->connections_lost; }
   void RecordConnectError(std::string_view code) { current_->connect_errors.Add(code); }
@@ -72,7 +111,10 @@ class Recorder {
   void Roll(int64_t now);
   void Complete(int64_t now);
 
+  const std::vector<size_t> commands_of_scripts_;
   std::unique_ptr<Slice> current_;
+  Wishes wishes_;
+  Random log_random_{0};
   int64_t start_ = 0;
   int64_t slice_end_ = INT64_MAX;
   int64_t slice_began_ = 0;

@@ -7,8 +7,8 @@
 
 namespace trunkload {
 
-Run::Run(const Clock& clock, Send send, MakeLoad make_load)
-    : clock_(clock), send_(std::move(send)), make_load_(std::move(make_load)) {}
+Run::Run(const Clock& clock, Send send, MakeLoad make_load, bool allow_shell)
+    : clock_(clock), send_(std::move(send)), make_load_(std::move(make_load)), allow_shell_(allow_shell) {}
 
 Run::~Run() = default;
 
@@ -44,8 +44,13 @@ absl::Status Run::OnMessage(const v1::ControllerMessage& message, int64_t receiv
 absl::Status Run::OnAssignment(const v1::Assignment& assignment) {
   if (load_)
     return absl::FailedPreconditionError("the controller sent an assignment while a run is under way");
-  if (absl::Status status = CheckAssignment(assignment); !status.ok()) return status;
   run_id_ = assignment.run_id();
+  if (const absl::Status status = CheckAssignment(assignment, allow_shell_); !status.ok()) {
+    // Without the line of a script that it shows below.
+    const absl::string_view message = status.message();
+    OnLoadFailed(std::string(message.substr(0, message.find('\n'))));
+    return absl::OkStatus();
+  }
   phases_ = assignment.phases_size();
   next_phase_ = 0;
   phase_under_way_ = false;
@@ -77,10 +82,11 @@ void Run::OnControllerLost() {
   load_.reset();
 }
 
-void Run::OnLoadReady(uint32_t connections) {
+void Run::OnLoadReady(uint32_t connections, uint64_t connecting_ns) {
   v1::AgentMessage message;
   message.mutable_ready()->set_run_id(run_id_);
   message.mutable_ready()->set_connections(connections);
+  message.mutable_ready()->set_connecting_ns(connecting_ns);
   send_(std::move(message));
 }
 

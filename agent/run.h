@@ -19,7 +19,8 @@ class Run : public LoadEvents {
   using Send = absl::AnyInvocable<void(v1::AgentMessage)>;
   using MakeLoad = absl::AnyInvocable<std::unique_ptr<Load>(LoadEvents&)>;
 
-  Run(const Clock& clock, Send send, MakeLoad make_load);
+  // `allow_shell`: scripts may run commands of the shell on this machine.
+  Run(const Clock& clock, Send send, MakeLoad make_load, bool allow_shell = false);
   ~Run() override;
 
   // An error where the controller broke the protocol: the stream should be closed with it.
@@ -28,7 +29,7 @@ class Run : public LoadEvents {
   void OnControllerLost();
   bool active() const { return load_ != nullptr; }
 
-  void OnLoadReady(uint32_t connections) override;
+  void OnLoadReady(uint32_t connections, uint64_t connecting_ns) override;
   void OnLoadFailed(const std::string& reason) override;
   void OnInterval(v1::Interval interval) override;
   void OnPhaseEnded(const v1::PhaseEnded& ended) override;
@@ -40,6 +41,7 @@ class Run : public LoadEvents {
   const Clock& clock_;
   Send send_;
   MakeLoad make_load_;
+  const bool allow_shell_;
   std::unique_ptr<Load> load_;
   std::string run_id_;
   int phases_ = 0;

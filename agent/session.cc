@@ -24,11 +24,12 @@ constexpr int kKeepaliveMs = 10'000;
 // loop's thread.
 class Stream : public grpc::ClientBidiReactor<v1::AgentMessage, v1::ControllerMessage> {
  public:
-  Stream(v1::FleetService::Stub& stub, EventLoop& loop)
+  Stream(v1::FleetService::Stub& stub, EventLoop& loop, bool allow_shell)
       : loop_(loop),
         run_(
             clock_, [this](v1::AgentMessage message) { Send(std::move(message)); },
-            [this](LoadEvents& events) { return std::make_unique<ReactorLoad>(loop_, events); }) {
+            [this](LoadEvents& events) { return std::make_unique<ReactorLoad>(loop_, events); },
+            allow_shell) {
     stub.async()->Join(&context_, this);
   }
 
@@ -113,8 +114,7 @@ class Stream : public grpc::ClientBidiReactor<v1::AgentMessage, v1::ControllerMe
 
 }  // namespace
 
-SessionEnd RunSession(const std::string& controller, const v1::Hello& hello, EventLoop& loop,
-                      const bool& stop) {
+SessionEnd RunSession(const SessionOptions& options, EventLoop& loop, const bool& stop) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
@@ -124,9 +124,9 @@ SessionEnd RunSession(const std::string& controller, const v1::Hello& hello, Eve
   // Proxies of the environment are for the web, not for a controller.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   const auto stub = v1::FleetService::NewStub(
-      grpc::CreateCustomChannel(controller, grpc::InsecureChannelCredentials(), arguments));
-  Stream stream(*stub, loop);
-  stream.Start(hello);
+      grpc::CreateCustomChannel(options.controller, grpc::InsecureChannelCredentials(), arguments));
+  Stream stream(*stub, loop, options.allow_shell);
+  stream.Start(options.hello);
   bool cancelled = false;
   while (!stream.end()) {
     loop.RunOne();

@@ -16,10 +16,15 @@ struct SessionEnd {
   bool joined = false;  // the controller was there, and spoke
 };
 
+struct SessionOptions {
+  std::string controller;  // HOST:PORT
+  v1::Hello hello;
+  bool allow_shell = false;  // scripts may run commands of the shell on this machine
+};
+
 // The agent's membership in one controller's fleet: from dialling it until the stream ends. Blocks the
 // calling thread, which runs `loop` meanwhile and drives the run; `stop` (posted to the loop by whoever asks
 // the agent to stop) ends it.
-SessionEnd RunSession(const std::string& controller, const v1::Hello& hello, EventLoop& loop,
-                      const bool& stop);
+SessionEnd RunSession(const SessionOptions& options, EventLoop& loop, const bool& stop);
 
 }  // namespace trunkload

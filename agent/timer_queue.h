@@ -9,6 +9,7 @@ namespace trunkload {
 enum class TimerKind : uint8_t {
   kArrival,         // the next transaction of an open load is due
   kThink,           // a client goes on: its think time is over, or its last transaction failed
+  kWake,            // a transaction's sleep is over
   kAcquireTimeout,  // the first in a pool's line may have waited too long
   kReconnect,       // a connection's back-off is over
   kConnectTimeout,  // a connection has been opening for too long

@@ -15,7 +15,8 @@ Histogram::Histogram(const Histogram& other)
       over_range_(other.over_range_),
       min_ns_(other.min_ns_),
       max_ns_(other.max_ns_),
-      sum_ns_(other.sum_ns_) {}
+      sum_ns_(other.sum_ns_),
+      sum_squares_ns2_(other.sum_squares_ns2_) {}
 
 Histogram& Histogram::operator=(const Histogram& other) {
   if (this != &other) *this = Histogram(other);
@@ -31,6 +32,7 @@ void Histogram::Merge(const Histogram& other) {
   min_ns_ = std::min(min_ns_, other.min_ns_);
   max_ns_ = std::max(max_ns_, other.max_ns_);
   sum_ns_ += other.sum_ns_;
+  sum_squares_ns2_ += other.sum_squares_ns2_;
 }
 
 void Histogram::Clear() {
@@ -40,6 +42,14 @@ void Histogram::Clear() {
   min_ns_ = UINT64_MAX;
   max_ns_ = 0;
   sum_ns_ = 0;
+  sum_squares_ns2_ = 0;
+}
+
+double Histogram::stddev_ns() const {
+  if (count() == 0) return 0;
+  const double mean_of_squares = sum_squares_ns2_ / static_cast<double>(count());
+  // Rounding can leave less than nothing where all values are the same.
+  return std::sqrt(std::max(0.0, mean_of_squares - mean_ns() * mean_ns()));
 }
 
 uint64_t Histogram::LowerNanos(uint32_t bucket) {
@@ -73,13 +83,15 @@ uint64_t Histogram::CountAbove(int64_t nanos) const {
 
 bool Histogram::operator==(const Histogram& other) const {
   return in_range_ == other.in_range_ && over_range_ == other.over_range_ && min_ns_ == other.min_ns_ &&
-         max_ns_ == other.max_ns_ && sum_ns_ == other.sum_ns_ && *buckets_ == *other.buckets_;
+         max_ns_ == other.max_ns_ && sum_ns_ == other.sum_ns_ && sum_squares_ns2_ == other.sum_squares_ns2_ &&
+         *buckets_ == *other.buckets_;
 }
 
 v1::Histogram Histogram::ToProto() const {
   v1::Histogram proto;
   if (count() == 0) return proto;
   proto.set_sum_ns(sum_ns_);
+  proto.set_sum_squares_ns2(sum_squares_ns2_);
   proto.set_min_ns(min_ns_);
   proto.set_max_ns(max_ns_);
   proto.set_over_range(over_range_);
@@ -120,6 +132,9 @@ absl::Status Histogram::Check(const v1::Histogram& proto) {
   if (proto.over_range() > kHighestCount)
     return absl::InvalidArgumentError("histogram: a count that cannot be");
   if (proto.count_size() == 0 && proto.over_range() == 0) return absl::OkStatus();
+  if (!std::isfinite(proto.sum_squares_ns2()) || proto.sum_squares_ns2() < 0) {
+    return absl::InvalidArgumentError("histogram: a sum of squares that cannot be");
+  }
   if (!std::isfinite(proto.sum_ns()) || proto.sum_ns() < 0 || proto.min_ns() > proto.max_ns()) {
     return absl::InvalidArgumentError("histogram: sum, min and max do not fit together");
   }
@@ -140,6 +155,7 @@ void Histogram::MergeChecked(const v1::Histogram& proto) {
   min_ns_ = std::min(min_ns_, proto.min_ns());
   max_ns_ = std::max(max_ns_, proto.max_ns());
   sum_ns_ += proto.sum_ns();
+  sum_squares_ns2_ += proto.sum_squares_ns2();
 }
 
 }  // namespace trunkload

@@ -26,8 +26,9 @@ constexpr uint32_t BucketOf(uint64_t micros) {
 
 // Latencies from 1 µs to 1 h at 3 significant digits, counted in log-linear buckets as HdrHistogram lays them
 // out (hdrhistogram.org: 2,048 buckets of 1 µs, then for each doubling 1,024 of twice the width). Sum,
-// minimum and maximum are exact, to the nanosecond (the sum as far as a double is: up to 104 days of it).
-// Merging histograms and recording all their values in one give the same.
+// minimum and maximum are exact, to the nanosecond (the sum as far as a double is: up to 104 days of it; that
+// of the squares to a double's 16 digits, from which the standard deviation is worked out). Merging
+// histograms and recording all their values in one give the same.
 //
 // A mergeable value; 181 KiB. Not thread-safe.
 class Histogram {
@@ -44,7 +45,9 @@ class Histogram {
   void Record(int64_t nanos) {
     const uint64_t value = nanos < 0 ? 0 : static_cast<uint64_t>(nanos);
     const uint64_t micros = value / 1000;
-    sum_ns_ += static_cast<double>(value);
+    const auto nanos_as_double = static_cast<double>(value);
+    sum_ns_ += nanos_as_double;
+    sum_squares_ns2_ += nanos_as_double * nanos_as_double;
     if (value < min_ns_) min_ns_ = value;
     if (value > max_ns_) max_ns_ = value;
     if (micros <= kHighestMicros) [[likely]] {
@@ -61,6 +64,11 @@ class Histogram {
   uint64_t count() const { return in_range_ + over_range_; }
   uint64_t over_range() const { return over_range_; }
   double mean_ns() const { return count() == 0 ? 0 : sum_ns_ / static_cast<double>(count()); }
+  double sum_ns() const { return sum_ns_; }
+  double sum_squares_ns2() const { return sum_squares_ns2_; }
+  // Of all values, not of a sample: the root of the mean of squares less the square of the mean. 0 while
+  // empty.
+  double stddev_ns() const;
   // 0 while empty.
   uint64_t min_ns() const { return count() == 0 ? 0 : min_ns_; }
   uint64_t max_ns() const { return max_ns_; }
@@ -94,6 +102,7 @@ class Histogram {
   uint64_t min_ns_ = UINT64_MAX;
   uint64_t max_ns_ = 0;
   double sum_ns_ = 0;
+  double sum_squares_ns2_ = 0;
 };
 
 }  // namespace trunkload

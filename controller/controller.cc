@@ -8,9 +8,9 @@
 #include <utility>
 
 #include "absl/random/random.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/utf8.h"
 #include "controller/fleet.h"
 #include "controller/merger.h"
 #include "controller/phase_times.h"
@@ -18,6 +18,7 @@
 #include "controller/planner.h"
 #include "controller/run_result_builder.h"
 #include "controller/run_state.h"
+#include "controller/workload/table_load.h"
 
 namespace trunkload {
 namespace {
@@ -26,6 +27,7 @@ constexpr int64_t kProgressNanos = 1'000'000'000;
 // By then the intervals of the second that has just ended are here.
 constexpr int64_t kProgressDelayNanos = 250'000'000;
 constexpr size_t kLongestReason = 500;
+constexpr uint64_t kLongestConnectingNanos = uint64_t{1} << 60;
 
 // Sorts by time; the suffix tells runs of the same second apart.
 std::string NewRunId(int64_t wall_ns) {
@@ -34,24 +36,12 @@ std::string NewRunId(int64_t wall_ns) {
                       absl::StrFormat("-%04x", absl::Uniform<uint16_t>(random)));
 }
 
-// What an agent said, fit for a terminal: one line of bounded length, cut between characters.
-std::string OneLine(std::string text) {
-  if (text.size() > kLongestReason) {
-    size_t end = kLongestReason;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
-    text.resize(end);
-  }
-  for (char& c : text) {
-    if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) c = ' ';
-  }
-  return text;
-}
-
 v1::Progress::Stage ToProto(RunState::Stage stage, bool first_phase) {
   switch (stage) {
     case RunState::Stage::kWaitingForAgents:
       return v1::Progress::STAGE_WAITING_FOR_AGENTS;
     case RunState::Stage::kSettingUp:
+    case RunState::Stage::kFinishingTables:
       return v1::Progress::STAGE_SETTING_UP;
     case RunState::Stage::kConnecting:
       return v1::Progress::STAGE_CONNECTING;
@@ -77,6 +67,7 @@ class Controller::State {
   void OnAgentConnected(AgentId agent) { fleet_.Connect(agent); }
   void OnAgentMessage(AgentId agent, const v1::AgentMessage& message, int64_t received_ns);
   void OnAgentLeft(AgentId agent);
+  void OnTargetTask(const std::string& name);
   void OnTargetPrepared(absl::StatusOr<v1::ServerInfo> info);
   void OnTick();
   int64_t NextTickNanos() const;
@@ -95,12 +86,20 @@ class Controller::State {
     std::map<AgentId, RunResultBuilder::Start> starts;
     int64_t stopped_ns = INT64_MAX;
     int64_t next_progress_ns = 0;
+    // How tables are set up; the last step may be under way, since then. 0: it has ended.
+    std::vector<v1::SetUpStep> set_up;
+    int64_t step_began_ns = 0;
+    bool distributed = false;
+    // What agents load, and that as the plan that they are assigned to.
+    std::optional<v1::TableLoad> load;
+    v1::Plan load_plan;
   };
 
   absl::Status OnMessage(AgentId agent, const v1::AgentMessage& message, int64_t received_ns);
   absl::Status OnHello(AgentId agent, const v1::Hello& hello);
   absl::Status OnClockReply(AgentId agent, const v1::ClockReply& reply, int64_t received_ns);
   absl::Status OnInterval(AgentId agent, const v1::Interval& interval);
+  void TellTransactions(AgentId agent, const v1::TransactionLog& log);
   absl::Status OnPhaseEnded(AgentId agent, const v1::PhaseEnded& ended);
   // What an agent of an earlier run says of that one, before EndRun has reached it, is no fault of its.
   bool OfThisRun(AgentId agent, const std::string& run_id) const {
@@ -111,6 +110,9 @@ class Controller::State {
   absl::Status Apply(RunState::Event event);
   void Do(const RunState::PrepareTarget&);
   void Do(const RunState::CancelPrepareTarget&) { outside_.CancelPrepareTarget(); }
+  void Do(const RunState::AssignLoad&);
+  void Do(const RunState::StartLoad& command);
+  void Do(const RunState::FinishTarget&);
   void Do(const RunState::AssignAll&);
   void Do(const RunState::ReadClocks&);
   void Do(const RunState::StartPhase& command);
@@ -121,7 +123,10 @@ class Controller::State {
   void Do(const RunState::Finish& command);
 
   void TakeAgentsIn();
+  void EndStep();
+  uint64_t RowsLoaded() const;
   void SendProgress();
+  void DescribePhase(v1::Progress& progress) const;
 
   const Clock& clock_;
   ControllerOutside& outside_;
@@ -178,6 +183,12 @@ absl::Status Controller::State::OnMessage(AgentId agent, const v1::AgentMessage&
       return OnClockReply(agent, message.clock_reply(), received_ns);
     case v1::AgentMessage::kReady:
       if (!OfThisRun(agent, message.ready().run_id())) return absl::OkStatus();
+      if (message.ready().connecting_ns() > kLongestConnectingNanos)
+        return absl::InvalidArgumentError("its Ready has a time that no clock gives");
+      run_->result.SetConnecting(agent, static_cast<double>(message.ready().connecting_ns()) / 1000);
+      if (run_->state.loading() && !fleet_.clock(agent).known()) {
+        return absl::FailedPreconditionError("Ready came before the answer to a clock probe");
+      }
       return Apply(RunState::AgentReady{agent});
     case v1::AgentMessage::kInterval:
       return OnInterval(agent, message.interval());
@@ -185,7 +196,7 @@ absl::Status Controller::State::OnMessage(AgentId agent, const v1::AgentMessage&
       return OnPhaseEnded(agent, message.phase_ended());
     case v1::AgentMessage::kFailed:
       if (!OfThisRun(agent, message.failed().run_id())) return absl::OkStatus();
-      return Apply(RunState::AgentFailed{agent, OneLine(message.failed().reason())});
+      return Apply(RunState::AgentFailed{agent, OneLine(message.failed().reason(), kLongestReason)});
     case v1::AgentMessage::KIND_NOT_SET:
       break;
   }
@@ -217,7 +228,15 @@ absl::Status Controller::State::OnInterval(AgentId agent, const v1::Interval& in
   if (!run_->merger) return absl::FailedPreconditionError("an Interval came while no phase was under way");
   const double elapsed = static_cast<double>(clock_.MonotonicNanos() - run_->state.start_ns()) / 1e9;
   if (absl::Status status = run_->merger->Merge(agent, interval, elapsed); !status.ok()) return status;
+  if (interval.log().client_size() > 0) TellTransactions(agent, interval.log());
   return Apply(RunState::AgentReported{agent});
+}
+
+void Controller::State::TellTransactions(AgentId agent, const v1::TransactionLog& log) {
+  const std::map<AgentId, Merger::Agent>& agents = run_->merger->agents();
+  const int64_t phase_start_ns = clock_.WallNanos() - (clock_.MonotonicNanos() - run_->state.start_ns());
+  outside_.OnTransactions(static_cast<uint32_t>(std::distance(agents.begin(), agents.find(agent))),
+                          phase_start_ns / 1000, log);
 }
 
 absl::Status Controller::State::OnPhaseEnded(AgentId agent, const v1::PhaseEnded& ended) {
@@ -239,8 +258,27 @@ void Controller::State::OnAgentLeft(AgentId agent) {
 
 void Controller::State::OnTargetPrepared(absl::StatusOr<v1::ServerInfo> info) {
   if (!run_) return;
-  if (info.ok()) run_->result.SetServer(*info);
+  const bool to_be_loaded = run_->state.stage() == RunState::Stage::kSettingUp && AgentsLoad(run_->plan);
+  if (!to_be_loaded) EndStep();
+  if (info.ok()) {
+    run_->result.SetServer(*info);
+    run_->distributed = info->distributed();
+  }
   Apply(RunState::TargetPrepared{info.status()}).IgnoreError();
+}
+
+void Controller::State::OnTargetTask(const std::string& name) {
+  if (!run_) return;
+  EndStep();
+  run_->set_up.emplace_back().set_name(name);
+  run_->step_began_ns = clock_.MonotonicNanos();
+  SendProgress();
+}
+
+void Controller::State::EndStep() {
+  if (run_->step_began_ns == 0) return;
+  run_->set_up.back().set_seconds(static_cast<double>(clock_.MonotonicNanos() - run_->step_began_ns) / 1e9);
+  run_->step_began_ns = 0;
 }
 
 void Controller::State::OnTick() {
@@ -287,6 +325,52 @@ void Controller::State::Do(const RunState::PrepareTarget&) {
     return;
   }
   outside_.PrepareTarget(run_->plan);
+}
+
+void Controller::State::Do(const RunState::AssignLoad&) {
+  static constexpr char kStep[] = "client-side generate";
+  if (run_->set_up.empty() || run_->set_up.back().name() != kStep) OnTargetTask(kStep);
+  const std::vector<AgentId> agents = run_->state.agents();
+  run_->load = TableLoadOf(run_->plan, run_->distributed);
+  run_->load_plan = PlanOfLoad(run_->plan, *run_->load, agents.size());
+  std::vector<std::string> names;
+  for (AgentId agent : agents) names.push_back(fleet_.hello(agent).name());
+  std::vector<v1::Assignment> assignments = PlanAssignments(run_->load_plan, names, run_->id).value();
+  for (size_t i = 0; i < agents.size(); ++i) {
+    *assignments[i].mutable_load() = *run_->load;
+    v1::ControllerMessage message;
+    *message.mutable_assignment() = std::move(assignments[i]);
+    outside_.Send(agents[i], message);
+  }
+}
+
+void Controller::State::Do(const RunState::StartLoad& command) {
+  const std::vector<AgentId> agents = run_->state.agents();
+  run_->merger.emplace(run_->load_plan, 0, agents);
+  for (AgentId agent : agents) {
+    v1::ControllerMessage message;
+    message.mutable_start_phase()->set_start_ns(fleet_.clock(agent).ToAgent(command.start_ns));
+    outside_.Send(agent, message);
+  }
+}
+
+void Controller::State::Do(const RunState::FinishTarget&) {
+  const uint64_t rows = RowsLoaded();
+  const bool smoothly = run_->merger->errors() == 0 && run_->merger->connections_lost() == 0;
+  run_->set_up.back().set_rows(rows);
+  run_->merger.reset();
+  if (rows == run_->load->rows()) {
+    outside_.FinishTarget(run_->plan, smoothly);
+    return;
+  }
+  events_.emplace_back(RunState::TargetPrepared{absl::DataLossError(
+      absl::StrCat("the agents loaded ", rows, " of ", run_->load->rows(), " rows: run it again"))});
+}
+
+uint64_t Controller::State::RowsLoaded() const {
+  uint64_t rows = 0;
+  for (const Merger::Script& script : run_->merger->scripts()) rows += script.rows;
+  return rows;
 }
 
 void Controller::State::Do(const RunState::AssignAll&) {
@@ -358,6 +442,7 @@ void Controller::State::Do(const RunState::Finish& command) {
   absl::StatusOr<v1::RunResult> result;
   if (command.status.ok()) {
     result = run_->result.Build(command.cancelled);
+    for (v1::SetUpStep& step : run_->set_up) *result->mutable_run()->add_set_up() = std::move(step);
   } else {
     result = command.status;
   }
@@ -370,28 +455,40 @@ void Controller::State::SendProgress() {
   const int64_t now_ns = clock_.MonotonicNanos();
   v1::Progress progress;
   progress.set_run_id(run_->id);
-  progress.set_stage(ToProto(state.stage(), state.phase() == 0));
+  progress.set_stage(state.loading() ? v1::Progress::STAGE_SETTING_UP
+                                     : ToProto(state.stage(), state.phase() == 0));
   progress.set_agents(static_cast<uint32_t>(state.agents().size()));
   progress.set_agents_wanted(state.agents_wanted());
+  if (run_->step_began_ns != 0) progress.set_step(run_->set_up.back().name());
   run_->next_progress_ns = now_ns + kProgressNanos;
   if (run_->merger) {
-    const v1::Phase& phase = run_->plan.phases(static_cast<int>(state.phase()));
     const int64_t elapsed_ns = std::max<int64_t>(0, now_ns - state.start_ns());
-    progress.set_phase(phase.name());
     progress.set_elapsed_s(static_cast<double>(elapsed_ns) / 1e9);
-    if (!phase.has_transactions()) progress.set_duration_s(absl::ToDoubleSeconds(PlannedDuration(phase)));
-    progress.set_errors(run_->merger->errors());
-    progress.set_dropped(run_->merger->dropped());
-    const Series& series = run_->merger->series();
-    if (series.complete() > 0) {
-      const v1::SeriesPoint& newest = series.points()[series.complete() - 1];
-      progress.set_throughput_per_s(static_cast<double>(newest.transactions()));
-      progress.set_response_p99_us(newest.response_p99_us());
+    if (state.loading()) {
+      progress.set_rows_loaded(RowsLoaded());
+      progress.set_rows_to_load(run_->load->rows());
+    } else {
+      DescribePhase(progress);
     }
     const int64_t whole_seconds = now_ns < state.start_ns() ? 0 : elapsed_ns / kProgressNanos;
     run_->next_progress_ns = state.start_ns() + (whole_seconds + 1) * kProgressNanos + kProgressDelayNanos;
   }
   outside_.OnProgress(progress);
+}
+
+void Controller::State::DescribePhase(v1::Progress& progress) const {
+  const v1::Phase& phase = run_->plan.phases(static_cast<int>(run_->state.phase()));
+  progress.set_phase(phase.name());
+  if (!phase.has_transactions()) progress.set_duration_s(absl::ToDoubleSeconds(PlannedDuration(phase)));
+  progress.set_errors(run_->merger->errors());
+  progress.set_dropped(run_->merger->dropped());
+  const Series& series = run_->merger->series();
+  *progress.mutable_totals() = series.totals();
+  if (series.complete() > 0) {
+    const v1::SeriesPoint& newest = series.points()[series.complete() - 1];
+    progress.set_throughput_per_s(static_cast<double>(newest.transactions()));
+    progress.set_response_p99_us(newest.response_p99_us());
+  }
 }
 
 Controller::Controller(const Clock& clock, ControllerOutside& outside)
@@ -412,6 +509,9 @@ void Controller::OnAgentMessage(AgentId agent, const v1::AgentMessage& message, 
 }
 void Controller::OnAgentLeft(AgentId agent) {
   state_->OnAgentLeft(agent);
+}
+void Controller::OnTargetTask(const std::string& name) {
+  state_->OnTargetTask(name);
 }
 void Controller::OnTargetPrepared(absl::StatusOr<v1::ServerInfo> info) {
   state_->OnTargetPrepared(std::move(info));

@@ -31,9 +31,15 @@ class ControllerOutside {
   // Connects to the plan's target and makes its tables, on a thread of its own; the answer comes through
   // Controller::OnTargetPrepared.
   virtual void PrepareTarget(const v1::Plan& plan) = 0;
-  // Gives that up: no answer comes.
+  // The same once agents have loaded their rows: finishes the tables. `smoothly`: the server has answered for
+  // every row, and no connection broke on the way.
+  virtual void FinishTarget(const v1::Plan& plan, bool smoothly) = 0;
+  // Gives either up: no answer comes.
   virtual void CancelPrepareTarget() = 0;
   virtual void OnProgress(const v1::Progress& progress) = 0;
+  // Where the phase asks for transactions one by one: see RunFollower.
+  virtual void OnTransactions(uint32_t /*agent*/, int64_t /*phase_start_us*/,
+                              const v1::TransactionLog& /*log*/) {}
   // The run has ended, with its result or with why it could not run. Once for each run that StartRun
   // accepted.
   virtual void OnRunEnded(absl::StatusOr<v1::RunResult> result) = 0;
@@ -52,8 +58,8 @@ class Controller {
   Controller(const Clock& clock, ControllerOutside& outside);
   ~Controller();
 
-  // `plan` must be valid (plan/plan_loader.h). RESOURCE_EXHAUSTED while a run is under way. The run's id on
-  // success.
+  // `plan` must be valid (plan/plan_loader.h), but may have no phases: then only its tables are set up.
+  // RESOURCE_EXHAUSTED while a run is under way. The run's id on success.
   absl::StatusOr<std::string> StartRun(v1::Plan plan, const RunOptions& options);
   // Ends the run in order: no new transactions, a drain, a result that says so. Without effect when no run is
   // under way.
@@ -65,6 +71,8 @@ class Controller {
   // protocol is disconnected, and counts as lost.
   void OnAgentMessage(AgentId agent, const v1::AgentMessage& message, int64_t received_ns);
   void OnAgentLeft(AgentId agent);
+  // A task of preparing or finishing the target's tables has begun: a SetUpStep's name.
+  void OnTargetTask(const std::string& name);
   void OnTargetPrepared(absl::StatusOr<v1::ServerInfo> info);
 
   // To be called once the clock has reached NextTickNanos(), for time-outs and progress. INT64_MAX: nothing

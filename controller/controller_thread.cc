@@ -173,17 +173,32 @@ void ControllerThread::Disconnect(AgentId agent, const absl::Status& why) {
 }
 
 void ControllerThread::PrepareTarget(const v1::Plan& plan) {
+  Prepare(plan, TargetPreparation::Part::kBeforeLoad);
+}
+
+void ControllerThread::FinishTarget(const v1::Plan& plan, bool smoothly) {
+  using Part = TargetPreparation::Part;
+  Prepare(plan, smoothly ? Part::kAfterSmoothLoad : Part::kAfterLoad);
+}
+
+void ControllerThread::Prepare(const v1::Plan& plan, TargetPreparation::Part part) {
   const uint64_t number = ++last_preparation_;
   current_preparation_ = number;
+  auto on_task = [this, number](const std::string& name) {
+    Post([this, number, name] {
+      if (current_preparation_ == number) controller_.OnTargetTask(name);
+    });
+  };
+  auto done = [this, number](absl::StatusOr<v1::ServerInfo> info) {
+    Post([this, number, info = std::move(info)]() mutable {
+      preparations_.erase(number);
+      if (current_preparation_ != number) return;
+      current_preparation_ = 0;
+      controller_.OnTargetPrepared(std::move(info));
+    });
+  };
   preparations_[number] =
-      std::make_unique<TargetPreparation>(plan, [this, number](absl::StatusOr<v1::ServerInfo> info) {
-        Post([this, number, info = std::move(info)]() mutable {
-          preparations_.erase(number);
-          if (current_preparation_ != number) return;
-          current_preparation_ = 0;
-          controller_.OnTargetPrepared(std::move(info));
-        });
-      });
+      std::make_unique<TargetPreparation>(plan, part, std::move(on_task), std::move(done));
 }
 
 void ControllerThread::CancelPrepareTarget() {
@@ -194,6 +209,10 @@ void ControllerThread::CancelPrepareTarget() {
 
 void ControllerThread::OnProgress(const v1::Progress& progress) {
   if (follower_) follower_->OnProgress(progress);
+}
+
+void ControllerThread::OnTransactions(uint32_t agent, int64_t phase_start_us, const v1::TransactionLog& log) {
+  if (follower_) follower_->OnTransactions(agent, phase_start_us, log);
 }
 
 void ControllerThread::OnRunEnded(absl::StatusOr<v1::RunResult> result) {

@@ -60,8 +60,11 @@ class ControllerThread : private ControllerOutside {
   void Send(AgentId to, const v1::ControllerMessage& message) override;
   void Disconnect(AgentId agent, const absl::Status& why) override;
   void PrepareTarget(const v1::Plan& plan) override;
+  void FinishTarget(const v1::Plan& plan, bool smoothly) override;
+  void Prepare(const v1::Plan& plan, TargetPreparation::Part part);
   void CancelPrepareTarget() override;
   void OnProgress(const v1::Progress& progress) override;
+  void OnTransactions(uint32_t agent, int64_t phase_start_us, const v1::TransactionLog& log) override;
   void OnRunEnded(absl::StatusOr<v1::RunResult> result) override;
 
   const Clock& clock_;

@@ -21,11 +21,6 @@
 namespace trunkload {
 namespace {
 
-// Tells our tables from the user's. Whatever starts so may be dropped by the next run.
-constexpr absl::string_view kMark = "made by Trunkload";
-// So many rows take a second or so, after which a cancellation is noticed even if the server did not hear of
-// it.
-constexpr uint64_t kRowsPerInsert = 100'000;
 constexpr absl::Duration kCancelTimeout = absl::Seconds(2);
 constexpr int64_t kNoTimeout = std::numeric_limits<int64_t>::max();
 
@@ -48,6 +43,10 @@ absl::Duration ConnectTimeout(PGconn* connection) {
   }
   PQconninfoFree(options);
   return timeout;
+}
+
+bool Distributed(const v1::Setup& setup, const v1::ServerInfo& info) {
+  return setup.distribution() != v1::DISTRIBUTION_NONE && !info.citus_version().empty();
 }
 
 std::string Advice(absl::string_view sqlstate) {
@@ -193,17 +192,66 @@ absl::StatusOr<v1::ServerInfo> Database::ReadServerInfo() {
   return info;
 }
 
-absl::Status Database::SetUp(const v1::Setup& setup, v1::ServerInfo& info) {
+absl::Status Database::SetUp(const v1::Setup& setup, v1::ServerInfo& info, OnTask on_task) {
   if (setup.distribution() == v1::DISTRIBUTION_CITUS && info.citus_version().empty()) {
     return absl::FailedPreconditionError(
         "setup.distribution is citus, but the citus extension is not in the target's database: run "
         "CREATE EXTENSION citus there, or set setup.distribution to auto or none");
   }
-  const bool distributed = setup.distribution() != v1::DISTRIBUTION_NONE && !info.citus_version().empty();
-  absl::Status status = MakeUsers(distributed);
-  if (status.ok()) status = LoadUsers(setup.rows());
-  if (!status.ok()) return status;
-  info.set_distributed(distributed);
+  info.set_distributed(Distributed(setup, info));
+  std::vector<SetUpTask> tasks = TasksBeforeLoad(setup, info.distributed());
+  for (const SetUpTask& task : TasksAfterLoad(setup, info.distributed())) tasks.push_back(task);
+  const bool foreign_keys = std::any_of(tasks.begin(), tasks.end(),
+                                        [](const SetUpTask& task) { return task.name == "foreign keys"; });
+  if (foreign_keys && info.distributed() && setup.distribute_by() != v1::DISTRIBUTE_BY_REFERENCE) {
+    return absl::FailedPreconditionError(
+        "Citus can't hold the foreign keys of pgbench's tables as they are distributed: set "
+        "setup.distribute_by to "
+        "reference, setup.distribution to none, or leave the foreign keys out");
+  }
+  absl::Status status = Run("prepare the session", "SET lock_timeout = '10s'").status();
+  if (status.ok() && setup.workload() == v1::WORKLOAD_USERS) {
+    on_task("drop tables");
+    status = DropUsersMadeBefore();
+  }
+  if (status.ok()) status = RunTasks(TasksBeforeLoad(setup, info.distributed()), on_task);
+  return status;
+}
+
+absl::Status Database::Finish(const v1::Setup& setup, v1::ServerInfo& info, bool smoothly, OnTask on_task) {
+  info.set_distributed(Distributed(setup, info));
+  const std::vector<SetUpTask> tasks = TasksAfterLoad(setup, info.distributed());
+  if (absl::Status status = RunTasks(tasks, on_task); !status.ok()) return status;
+  std::vector<ExpectedRows> expected = RowsToExpect(setup);
+  const bool keys = std::any_of(tasks.begin(), tasks.end(),
+                                [](const SetUpTask& task) { return task.name == "primary keys"; });
+  if (smoothly && keys && !info.distributed() && !expected.empty()) expected.erase(expected.begin());
+  return CountRows(expected, on_task);
+}
+
+absl::Status Database::RunTasks(const std::vector<SetUpTask>& tasks, OnTask on_task) {
+  for (const SetUpTask& task : tasks) {
+    on_task(task.name);
+    for (const SetUpStatement& statement : task.statements) {
+      if (absl::Status status = Run(statement.what, statement.sql).status(); !status.ok()) return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Database::CountRows(const std::vector<ExpectedRows>& expected, OnTask on_task) {
+  if (!expected.empty()) on_task("count rows");
+  for (const auto& [table, rows] : expected) {
+    absl::StatusOr<std::string> counted =
+        ReadValue(absl::StrCat("count the rows of ", table), absl::StrCat("SELECT count(*) FROM ", table));
+    if (!counted.ok()) return counted.status();
+    if (*counted != absl::StrCat(rows)) {
+      return absl::DataLossError(
+          absl::StrCat("the table ", table, " has ", *counted, " rows in place of the ", rows,
+                       " that were loaded: see whether another session writes to it, and "
+                       "set it up again"));
+    }
+  }
   return absl::OkStatus();
 }
 
@@ -215,7 +263,7 @@ absl::Status Database::DropUsersMadeBefore() {
           "WHERE c.oid = pg_catalog.to_regclass('users')");
   if (!found.ok()) return found.status();
   if (PQntuples(found->get()) == 0) return absl::OkStatus();
-  if (!absl::StartsWith(PQgetvalue(found->get(), 0, 2), kMark)) {
+  if (!absl::StartsWith(PQgetvalue(found->get(), 0, 2), kTableMark)) {
     return absl::FailedPreconditionError(absl::StrCat(
         "the target's database already has a table users in schema ", PQgetvalue(found->get(), 0, 1),
         " that Trunkload did not make, and it is left alone: name another database in the target, rename "
@@ -224,41 +272,6 @@ absl::Status Database::DropUsersMadeBefore() {
   return Run("drop the table users of an earlier run",
              absl::StrCat("DROP TABLE ", PQgetvalue(found->get(), 0, 0)))
       .status();
-}
-
-absl::Status Database::MakeUsers(bool distributed) {
-  absl::Status status = Run("start to make tables", "BEGIN; SET LOCAL lock_timeout = '10s'").status();
-  if (status.ok()) status = DropUsersMadeBefore();
-  if (status.ok()) {
-    status = Run("make the table users",
-                 absl::StrCat(
-                     "CREATE TABLE users (id bigint PRIMARY KEY, name text NOT NULL, email text NOT NULL, "
-                     "created_at timestamptz NOT NULL DEFAULT now()); COMMENT ON TABLE users IS '",
-                     kMark, "; the next run that sets this workload up drops it'"))
-                 .status();
-  }
-  if (status.ok() && distributed) {
-    status = Run("distribute the table users (setup.distribution: none makes a plain one)",
-                 "SELECT create_distributed_table('users', 'id')")
-                 .status();
-  }
-  if (status.ok()) status = Run("make the table users", "COMMIT").status();
-  return status;
-}
-
-absl::Status Database::LoadUsers(uint64_t rows) {
-  for (uint64_t first = 1; first <= rows; first += kRowsPerInsert) {
-    const uint64_t last = std::min(rows, first + kRowsPerInsert - 1);
-    const absl::Status status =
-        Run(absl::StrCat("load rows ", first, " to ", last, " of the table users"),
-            absl::StrCat(
-                "INSERT INTO users (id, name, email) SELECT n, 'user ' || n, 'user' || n || '@example.com' "
-                "FROM generate_series(",
-                first, "::bigint, ", last, "::bigint) AS n"))
-            .status();
-    if (!status.ok()) return status;
-  }
-  return rows == 0 ? absl::OkStatus() : Run("analyze the table users", "ANALYZE users").status();
 }
 
 }  // namespace trunkload

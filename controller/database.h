@@ -3,11 +3,14 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "controller/cancellation.h"
+#include "controller/workload/set_up_steps.h"
 #include "trunkload/v1/plan.pb.h"
 #include "trunkload/v1/result.pb.h"
 
@@ -32,10 +35,21 @@ class Database {
   Database& operator=(const Database&) = delete;
 
   absl::StatusOr<v1::ServerInfo> ReadServerInfo();
-  // Makes and loads the tables; `info` is what ReadServerInfo found, and learns whether they are distributed.
-  // FAILED_PRECONDITION where a table that Trunkload did not make is in the way, or citus is asked for and
-  // not there.
-  absl::Status SetUp(const v1::Setup& setup, v1::ServerInfo& info);
+  // One statement; its error starts with "cannot " + what.
+  absl::Status Execute(const std::string& what, const std::string& sql) { return Run(what, sql).status(); }
+  // The single value of a statement, "" for NULL and for no row.
+  absl::StatusOr<std::string> ReadValue(const std::string& what, const std::string& sql);
+  // Called as each task of setting tables up begins, with its name.
+  using OnTask = absl::FunctionRef<void(const std::string& name)>;
+  // Makes the tables, and fills those that the agents don't; `info` is what ReadServerInfo found, and learns
+  // whether they are distributed. FAILED_PRECONDITION where a table that Trunkload did not make is in the
+  // way, or citus is asked for and not there.
+  absl::Status SetUp(const v1::Setup& setup, v1::ServerInfo& info, OnTask on_task);
+  // Does what is left to do once the agents have loaded their rows, if they had any, and counts rows:
+  // DATA_LOSS where they are not those that were to be loaded. Rows of a table that is not distributed, that
+  // were loaded `smoothly` (each transaction at its first attempt) and have got a primary key need no
+  // counting: the server has told how many it wrote, and that none is there twice.
+  absl::Status Finish(const v1::Setup& setup, v1::ServerInfo& info, bool smoothly, OnTask on_task);
 
  private:
   struct FreeResult {
@@ -46,17 +60,14 @@ class Database {
   Database(pg_conn* connection, const Cancellation& cancellation);
 
   absl::Status FinishConnecting(absl::Duration timeout);
-  // One statement; its error starts with "cannot " + what.
   absl::StatusOr<Result> Run(const std::string& what, const std::string& sql);
-  // The single value of a statement, "" for NULL and for no row.
-  absl::StatusOr<std::string> ReadValue(const std::string& what, const std::string& sql);
   // Waits for the socket, the cancellation or the time-out (INT64_MAX: none).
   absl::Status Wait(short events, int64_t timeout_ns);
   void AskServerToStop();
 
   absl::Status DropUsersMadeBefore();
-  absl::Status MakeUsers(bool distributed);
-  absl::Status LoadUsers(uint64_t rows);
+  absl::Status RunTasks(const std::vector<SetUpTask>& tasks, OnTask on_task);
+  absl::Status CountRows(const std::vector<ExpectedRows>& expected, OnTask on_task);
 
   pg_conn* const connection_;
   const Cancellation& cancellation_;

@@ -16,9 +16,14 @@ constexpr uint64_t kHighestCount = uint64_t{1} << 53;
 constexpr uint64_t kHighestNanos = uint64_t{1} << 60;
 constexpr int kMostErrorCodes = 200;
 
+// Codes that are no SQLSTATE. "other": where an agent saw too many kinds to tell them apart.
+constexpr absl::string_view kNames[] = {"pool_timeout", "unfinished",    "not_one_row",  "in_transaction",
+                                        "script_error", "pipeline_open", "shell_failed", "other"};
+
 bool IsErrorCode(const std::string& code) {
-  // "other": where an agent saw too many kinds to tell them apart.
-  if (code == "pool_timeout" || code == "unfinished" || code == "other") return true;
+  for (const absl::string_view name : kNames) {
+    if (code == name) return true;
+  }
   return code.size() == 5 && std::all_of(code.begin(), code.end(), [](char c) {
            return absl::ascii_isdigit(static_cast<unsigned char>(c)) ||
                   absl::ascii_isupper(static_cast<unsigned char>(c));
@@ -37,22 +42,72 @@ absl::Status CheckErrors(const Errors& errors) {
   return absl::OkStatus();
 }
 
-absl::Status CheckScript(const v1::ScriptInterval& script) {
-  for (uint64_t count : {script.offered(), script.transactions(), script.rows(), script.dropped()}) {
+absl::Status CheckMessages(const google::protobuf::Map<std::string, std::string>& messages) {
+  if (static_cast<int>(messages.size()) > kMostErrorCodes) {
+    return absl::InvalidArgumentError(absl::StrCat("more than ", kMostErrorCodes, " kinds of errors"));
+  }
+  for (const auto& [code, message] : messages) {
+    if (!IsErrorCode(code)) return absl::InvalidArgumentError("an error that is no SQLSTATE");
+    if (message.size() > kLongestErrorMessage) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("an error's message of more than ", kLongestErrorMessage, " bytes"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckCommands(const v1::ScriptInterval& script, size_t commands) {
+  if (script.commands_size() != 0 && static_cast<size_t>(script.commands_size()) != commands) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(script.commands_size(), " commands of a script instead of ", commands));
+  }
+  for (const v1::CommandInterval& command : script.commands()) {
+    if (command.failures() > kHighestCount || command.retries() > command.failures())
+      return absl::InvalidArgumentError("a count that cannot be");
+    if (absl::Status status = Histogram::Check(command.latency()); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckScript(const v1::ScriptInterval& script, size_t commands) {
+  for (uint64_t count : {script.offered(), script.transactions(), script.rows(), script.dropped(),
+                         script.skipped(), script.late(), script.retried(), script.retries()}) {
     if (count > kHighestCount) return absl::InvalidArgumentError("a count that cannot be");
   }
   for (const v1::Histogram* histogram :
        {&script.response(), &script.service(), &script.pool_wait(), &script.send_lag(), &script.failed()}) {
     if (absl::Status status = Histogram::Check(*histogram); !status.ok()) return status;
   }
+  if (absl::Status status = CheckCommands(script, commands); !status.ok()) return status;
+  if (absl::Status status = CheckMessages(script.error_messages()); !status.ok()) return status;
   return CheckErrors(script.errors());
+}
+
+// One transaction is an entry in each of its lists.
+absl::Status CheckLog(const v1::TransactionLog& log, size_t scripts) {
+  const int size = log.client_size();
+  for (const int other : {log.number_size(), log.script_size(), log.outcome_size(), log.ended_us_size(),
+                          log.response_us_size(), log.send_lag_us_size(), log.retries_size()}) {
+    if (other != size) return absl::InvalidArgumentError("a log whose lists differ in length");
+  }
+  for (int i = 0; i < size; ++i) {
+    const bool known = log.script(i) < scripts && v1::TransactionLog::Outcome_IsValid(log.outcome(i)) &&
+                       log.outcome(i) != v1::TransactionLog::OUTCOME_UNSPECIFIED;
+    if (!known) return absl::InvalidArgumentError("a log of a script or an outcome that there is not");
+    for (const int64_t us : {log.ended_us(i), log.response_us(i), log.send_lag_us(i)}) {
+      if (us < 0 || us > static_cast<int64_t>(kHighestNanos / 1000))
+        return absl::InvalidArgumentError("a log with times that cannot be");
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::Status CheckInterval(const v1::Interval& interval, int scripts) {
-  if (interval.scripts_size() != scripts) {
-    return absl::InvalidArgumentError(absl::StrCat(interval.scripts_size(), " scripts instead of ", scripts));
+absl::Status CheckInterval(const v1::Interval& interval, std::span<const size_t> commands) {
+  if (static_cast<size_t>(interval.scripts_size()) != commands.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(interval.scripts_size(), " scripts instead of ", commands.size()));
   }
   if (interval.first_second() > interval.last_second()) {
     return absl::InvalidArgumentError("its first second is after its last");
@@ -60,14 +115,16 @@ absl::Status CheckInterval(const v1::Interval& interval, int scripts) {
   if (!std::isfinite(interval.busiest_reactor()) || interval.busiest_reactor() < 0) {
     return absl::InvalidArgumentError("a share of a core that cannot be");
   }
-  if (interval.connections_lost() > kHighestCount || interval.reactor_cpu_ns() > kHighestNanos ||
-      interval.last_completion_ns() > kHighestNanos) {
+  if (interval.connections_lost() > kHighestCount || interval.aborted_clients() > kHighestCount ||
+      interval.reactor_cpu_ns() > kHighestNanos || interval.last_completion_ns() > kHighestNanos) {
     return absl::InvalidArgumentError("a number that cannot be");
   }
-  for (const v1::ScriptInterval& script : interval.scripts()) {
-    if (absl::Status status = CheckScript(script); !status.ok()) return status;
+  for (size_t i = 0; i < commands.size(); ++i) {
+    const absl::Status status = CheckScript(interval.scripts(static_cast<int>(i)), commands[i]);
+    if (!status.ok()) return status;
   }
   if (absl::Status status = CheckErrors(interval.connect_errors()); !status.ok()) return status;
+  if (absl::Status status = CheckLog(interval.log(), commands.size()); !status.ok()) return status;
   return Histogram::Check(interval.schedule_lag());
 }
 

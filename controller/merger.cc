@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "common/utf8.h"
 #include "controller/interval_check.h"
 #include "controller/phase_times.h"
+#include "controller/script_commands.h"
 
 namespace trunkload {
 namespace {
@@ -16,6 +18,15 @@ constexpr size_t kMostAhead = 1000;
 // A server has some hundred SQLSTATEs.
 constexpr size_t kMostErrorCodes = 1000;
 constexpr char kOtherErrors[] = "other";
+
+void AddCommands(const v1::ScriptInterval& from, std::vector<Merger::Command>& into) {
+  for (int i = 0; i < from.commands_size(); ++i) {
+    Merger::Command& command = into[static_cast<size_t>(i)];
+    command.latency.MergeChecked(from.commands(i).latency());
+    command.failures += from.commands(i).failures();
+    command.retries += from.commands(i).retries();
+  }
+}
 
 template <typename Errors>
 uint64_t AddErrors(const Errors& from, std::map<std::string, uint64_t>& into) {
@@ -33,6 +44,10 @@ Merger::Merger(const v1::Plan& plan, uint32_t phase, const std::vector<AgentId>&
     : phase_(phase),
       planned_seconds_(absl::ToDoubleSeconds(PlannedDuration(plan.phases(static_cast<int>(phase))))),
       scripts_(plan.scripts_size()) {
+  for (int i = 0; i < plan.scripts_size(); ++i) {
+    commands_.push_back(MeasuredCommands(plan.scripts(i)).size());
+    scripts_[static_cast<size_t>(i)].commands.resize(commands_.back());
+  }
   for (AgentId agent : agents) agents_.try_emplace(agent);
 }
 
@@ -46,7 +61,7 @@ absl::Status Merger::Merge(AgentId agent, const v1::Interval& interval, double e
     return absl::OkStatus();
   }
   absl::Status status = CheckTurn(part, interval, elapsed_seconds);
-  if (status.ok()) status = CheckInterval(interval, static_cast<int>(scripts_.size()));
+  if (status.ok()) status = CheckInterval(interval, commands_);
   if (!status.ok()) {
     return absl::InvalidArgumentError(absl::StrCat("its Interval ", interval.number(), " of phase ",
                                                    interval.phase(), " is malformed: ", status.message()));
@@ -88,8 +103,18 @@ void Merger::MergeScripts(const v1::Interval& interval) {
     into.transactions += from.transactions();
     into.rows += from.rows();
     into.dropped += from.dropped();
+    into.skipped += from.skipped();
+    into.late += from.late();
+    into.retried += from.retried();
+    into.retries += from.retries();
     dropped_ += from.dropped();
     errors_ += AddErrors(from.errors(), into.errors);
+    for (const auto& [code, message] : from.error_messages()) {
+      // Those of kinds that are counted as others are left out.
+      if (into.errors.contains(code))
+        into.error_messages.try_emplace(code, OneLine(message, kLongestErrorMessage));
+    }
+    AddCommands(from, into.commands);
     into.response.MergeChecked(from.response());
     into.service.MergeChecked(from.service());
     into.pool_wait.MergeChecked(from.pool_wait());
@@ -97,6 +122,7 @@ void Merger::MergeScripts(const v1::Interval& interval) {
     into.failed.MergeChecked(from.failed());
   }
   connections_lost_ += interval.connections_lost();
+  aborted_clients_ += interval.aborted_clients();
   AddErrors(interval.connect_errors(), connect_errors_);
   last_completion_ns_ = std::max(last_completion_ns_, interval.last_completion_ns());
 }

@@ -20,17 +20,31 @@ namespace trunkload {
 // keeps does not grow with transactions, but for some numbers a second. Not thread-safe.
 class Merger {
  public:
+  struct Command {
+    Histogram latency;
+    uint64_t failures = 0;
+    uint64_t retries = 0;
+  };
+
   struct Script {
     uint64_t offered = 0;
     uint64_t transactions = 0;
     uint64_t rows = 0;
     uint64_t dropped = 0;
+    uint64_t skipped = 0;
+    uint64_t late = 0;
+    uint64_t retried = 0;
+    uint64_t retries = 0;
     std::map<std::string, uint64_t> errors;
+    // Of each kind the first that came.
+    std::map<std::string, std::string> error_messages;
     Histogram response;
     Histogram service;
     Histogram pool_wait;
     Histogram send_lag;
     Histogram failed;
+    // All of the script's, where it asks for that; else none.
+    std::vector<Command> commands;
   };
 
   // One agent's part in the phase.
@@ -73,6 +87,7 @@ class Merger {
   const std::map<AgentId, Agent>& agents() const { return agents_; }
   const Series& series() const { return series_; }
   uint64_t connections_lost() const { return connections_lost_; }
+  uint64_t aborted_clients() const { return aborted_clients_; }
   const std::map<std::string, uint64_t>& connect_errors() const { return connect_errors_; }
   // From the start of the phase; 0: no transaction ended.
   uint64_t last_completion_ns() const { return last_completion_ns_; }
@@ -89,10 +104,13 @@ class Merger {
   // Slices that start later are part of the drain.
   double planned_seconds_;
   std::vector<Script> scripts_;
+  // Of each script that is measured by them.
+  std::vector<size_t> commands_;
   std::map<AgentId, Agent> agents_;
   Series series_;
   std::map<std::string, uint64_t> connect_errors_;
   uint64_t connections_lost_ = 0;
+  uint64_t aborted_clients_ = 0;
   uint64_t last_completion_ns_ = 0;
   uint64_t errors_ = 0;
   uint64_t dropped_ = 0;

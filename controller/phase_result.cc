@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "controller/plan/plan_text.h"
+#include "controller/script_commands.h"
 
 namespace trunkload {
 namespace {
@@ -32,8 +32,25 @@ void SetCounts(const Merger::Script& from, Result& result) {
   result.set_transactions(from.transactions);
   result.set_rows(from.rows);
   result.set_dropped(from.dropped);
+  result.set_skipped(from.skipped);
+  result.set_late(from.late);
+  result.set_retried(from.retried);
+  result.set_retries(from.retries);
   for (const auto& [code, count] : from.errors) (*result.mutable_errors())[code] = count;
+  for (const auto& [code, message] : from.error_messages) (*result.mutable_error_messages())[code] = message;
   *result.mutable_latency_us() = SummariseAll(from);
+}
+
+void AddCommands(const v1::Script& script, const Merger::Script& from, v1::ScriptResult& result) {
+  if (from.commands.empty()) return;
+  const std::vector<std::string> texts = MeasuredCommands(script);
+  for (size_t i = 0; i < from.commands.size(); ++i) {
+    v1::CommandResult& command = *result.add_commands();
+    command.set_text(texts[i]);
+    *command.mutable_latency_us() = Summarise(from.commands[i].latency);
+    command.set_failures(from.commands[i].failures);
+    command.set_retries(from.commands[i].retries);
+  }
 }
 
 }  // namespace
@@ -45,7 +62,12 @@ Merger::Script Total(const Merger& merger) {
     total.transactions += script.transactions;
     total.rows += script.rows;
     total.dropped += script.dropped;
+    total.skipped += script.skipped;
+    total.late += script.late;
+    total.retried += script.retried;
+    total.retries += script.retries;
     for (const auto& [code, count] : script.errors) total.errors[code] += count;
+    total.error_messages.insert(script.error_messages.begin(), script.error_messages.end());
     total.response.Merge(script.response);
     total.service.Merge(script.service);
     total.pool_wait.Merge(script.pool_wait);
@@ -68,6 +90,7 @@ v1::LatencySummary Summarise(const Histogram& histogram) {
   summary.set_p99(percentile(99));
   summary.set_p99_9(percentile(99.9));
   summary.set_max(Micros(static_cast<double>(histogram.max_ns())));
+  summary.set_stddev(Micros(histogram.stddev_ns()));
   summary.set_over_range(histogram.over_range());
   return summary;
 }
@@ -92,11 +115,13 @@ v1::PhaseResult MakePhaseResult(const v1::Plan& plan, uint32_t phase, double sec
   for (size_t i = 0; i < merger.scripts().size(); ++i) {
     const v1::Script& script = plan.scripts(static_cast<int>(i));
     v1::ScriptResult& to = *result.add_scripts();
-    to.set_name(EnumText(*v1::Builtin_descriptor()->FindValueByNumber(script.builtin())));
+    to.set_name(script.name());
     to.set_weight(script.weight());
     SetCounts(merger.scripts()[i], to);
+    AddCommands(script, merger.scripts()[i], to);
   }
   for (const v1::SeriesPoint& point : merger.series().points()) *result.add_series() = point;
+  result.set_aborted_clients(merger.aborted_clients());
   result.set_connections_lost(merger.connections_lost());
   for (const auto& [code, count] : merger.connect_errors()) (*result.mutable_connect_errors())[code] = count;
   return result;

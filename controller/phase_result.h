@@ -6,7 +6,7 @@
 
 namespace trunkload {
 
-// Scripts added up.
+// Scripts added up, but for what was measured of their commands.
 Merger::Script Total(const Merger& merger);
 
 v1::LatencySummary Summarise(const Histogram& histogram);

@@ -43,11 +43,18 @@ v1::PhaseShare ShareOf(const v1::Phase& phase, uint32_t application_servers, uin
   return share;
 }
 
+uint32_t ConnectionsOf(const v1::Fleet& fleet, uint32_t application_server) {
+  if (!fleet.has_connections()) return fleet.pool().size();
+  return static_cast<uint32_t>(
+      EvenShare(fleet.connections(), fleet.application_servers(), application_server));
+}
+
 }  // namespace
 
 absl::Status CheckAgents(const v1::Plan& plan, size_t agents) {
   if (agents == 0) return absl::InvalidArgumentError("a run needs at least one agent");
-  if (plan.fleet().application_servers() >= agents) return absl::OkStatus();
+  // Without phases the plan's application servers have nothing to do.
+  if (plan.phases().empty() || plan.fleet().application_servers() >= agents) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("the plan's fleet.application_servers is ",
                                                  plan.fleet().application_servers(), ", too few for ", agents,
                                                  " agents, each of which emulates at least one: raise it to ",
@@ -67,6 +74,12 @@ absl::StatusOr<std::vector<v1::Assignment>> PlanAssignments(const v1::Plan& plan
   *common.mutable_phases() = plan.phases();
   common.set_fleet_application_servers(application_servers);
   common.set_loaded_rows(plan.setup().rows());
+  common.set_agents(static_cast<uint32_t>(agents.size()));
+  common.set_seed(plan.seed());
+  *common.mutable_variables() = plan.variables();
+  if (plan.setup().workload() == v1::WORKLOAD_PGBENCH) {
+    common.mutable_variables()->insert({"scale", absl::StrCat(plan.setup().scale())});
+  }
 
   std::vector<v1::Assignment> assignments(agents.size(), common);
   for (uint32_t number = 0; number < application_servers; ++number) {
@@ -75,10 +88,13 @@ absl::StatusOr<std::vector<v1::Assignment>> PlanAssignments(const v1::Plan& plan
     v1::ApplicationServer& server = *assignments[number % agents.size()].add_application_servers();
     server.set_number(number);
     server.set_seed(SeedOf(plan.seed(), number));
+    server.set_connections(ConnectionsOf(plan.fleet(), number));
     for (const v1::Phase& phase : plan.phases())
       *server.add_shares() = ShareOf(phase, application_servers, number);
   }
+  uint32_t agent = 0;
   for (v1::Assignment& assignment : assignments) {
+    assignment.set_agent(agent++);
     const auto servers = static_cast<uint32_t>(assignment.application_servers_size());
     assignment.set_threads(std::min(plan.fleet().threads(), servers));
   }

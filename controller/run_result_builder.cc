@@ -9,6 +9,31 @@
 #include "controller/plan/objective.h"
 
 namespace trunkload {
+namespace {
+
+// Whether an error of this kind ends the client, and not only its transaction.
+bool EndsClient(const v1::Script& script, const std::string& code) {
+  if (code == "script_error" || code == "not_one_row" || code == "pipeline_open" || code == "shell_failed")
+    return true;
+  const bool of_one_transaction =
+      code == "40001" || code == "40P01" || code == "pool_timeout" || code == "unfinished";
+  return !script.continue_on_error() && !of_one_transaction;
+}
+
+// One error that ended a client of the phase, in the server's words where they are known.
+std::string AbortReason(const v1::Plan& plan, const Merger& merger) {
+  for (int i = 0; i < plan.scripts_size(); ++i) {
+    const Merger::Script& script = merger.scripts()[static_cast<size_t>(i)];
+    for (const auto& [code, count] : script.errors) {
+      if (!EndsClient(plan.scripts(i), code)) continue;
+      const auto message = script.error_messages.find(code);
+      return message == script.error_messages.end() ? code : message->second;
+    }
+  }
+  return "";
+}
+
+}  // namespace
 
 RunResultBuilder::RunResultBuilder(v1::Plan plan, std::string run_id, int64_t started_wall_ns)
     : plan_(std::move(plan)), run_id_(std::move(run_id)), started_wall_ns_(started_wall_ns) {}
@@ -18,6 +43,11 @@ void RunResultBuilder::AddAgent(AgentId agent, const v1::Hello& hello, int appli
   result.set_name(hello.name());
   result.set_host(hello.host());
   result.set_application_servers(static_cast<uint32_t>(application_servers));
+}
+
+void RunResultBuilder::SetConnecting(AgentId agent, double connecting_us) {
+  if (const auto found = agents_.find(agent); found != agents_.end())
+    found->second.result.set_connecting_us(connecting_us);
 }
 
 void RunResultBuilder::LoseAgent(AgentId agent, const std::string& reason, uint32_t phase, double seconds) {
@@ -36,6 +66,8 @@ void RunResultBuilder::AddPhase(uint32_t phase, double seconds, const Merger& me
   facts.recorded = planned.record();
   facts.open = planned.load().has_open();
   facts.transactions = total.transactions;
+  facts.aborted_clients = merger.aborted_clients();
+  if (facts.aborted_clients > 0) facts.abort_reason = AbortReason(plan_, merger);
   AddToAgents(planned, merger, starts);
   if (planned.record() && !plan_.objectives().empty()) {
     measured_.push_back({static_cast<int>(phases_.size()) - 1, std::move(total)});

@@ -30,6 +30,8 @@ class RunResultBuilder {
 
   void SetServer(v1::ServerInfo server) { server_ = std::move(server); }
   void AddAgent(AgentId agent, const v1::Hello& hello, int application_servers);
+  // How long it took to open its connections; ignored of one that takes no part.
+  void SetConnecting(AgentId agent, double connecting_us);
   void LoseAgent(AgentId agent, const std::string& reason, uint32_t phase, double seconds);
   // A phase that has ended: no more transactions came due or began after `seconds`. `starts` holds those
   // agents that said when they began.

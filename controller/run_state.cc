@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/duration.h"
 #include "controller/phase_times.h"
+#include "controller/workload/table_load.h"
 
 namespace trunkload {
 namespace {
@@ -30,8 +31,9 @@ int64_t After(int64_t now_ns, absl::Duration duration) {
 
 RunState::RunState(const v1::Plan& plan, uint32_t agents_wanted, absl::Duration wait, int64_t now_ns)
     : wait_(wait),
-      set_up_(kSetUpLimit + kSetUpLimitPerRow * plan.setup().rows()),
+      set_up_(kSetUpLimit + kSetUpLimitPerRow * RowsOf(plan.setup())),
       connect_(FromProto(plan.fleet().pool().connect_timeout()) + kMargin),
+      agents_load_(AgentsLoad(plan)),
       agents_wanted_(std::max(agents_wanted, 1u)),
       deadline_ns_(After(now_ns, wait)),
       now_ns_(now_ns) {
@@ -71,6 +73,8 @@ absl::Status RunState::On(const AgentLeft& event) {
 
 absl::Status RunState::On(const AgentFailed& event) {
   if (absl::StatusOr<Agent*> agent = Find(event.agent); !agent.ok()) return agent.status();
+  // What it says of loading comes too late to matter: its rows are there.
+  if (stage_ == Stage::kFinishingTables) return absl::OkStatus();
   if (stage_ == Stage::kWaitingForAgents || stage_ == Stage::kSettingUp) {
     return absl::FailedPreconditionError("Failed came before an assignment");
   }
@@ -87,7 +91,12 @@ absl::Status RunState::On(const AgentReady& event) {
   }
   (*agent)->ready = true;
   const auto ready = [](const auto& entry) { return entry.second.ready; };
-  if (std::all_of(agents_.begin(), agents_.end(), ready)) ReadClocksOrFinish();
+  if (!std::all_of(agents_.begin(), agents_.end(), ready)) return absl::OkStatus();
+  if (loading_) {
+    StartLoadingRows();
+  } else {
+    ReadClocksOrFinish();
+  }
   return absl::OkStatus();
 }
 
@@ -114,15 +123,20 @@ absl::Status RunState::On(const AgentEndedPhase& event) {
 }
 
 absl::Status RunState::On(const TargetPrepared& event) {
-  if (stage_ != Stage::kSettingUp) return absl::FailedPreconditionError("no target was to be prepared");
+  if (!preparing_target_) return absl::FailedPreconditionError("no target was to be prepared");
   preparing_target_ = false;
   if (!event.status.ok()) {
     End(event.status);
     return absl::OkStatus();
   }
-  stage_ = Stage::kConnecting;
-  deadline_ns_ = After(now_ns_, connect_);
-  commands_.emplace_back(AssignAll{});
+  loading_ = stage_ == Stage::kSettingUp && agents_load_;
+  if (loading_) {
+    Connect(AssignLoad{});
+  } else if (planned_.empty()) {
+    End(absl::OkStatus());
+  } else {
+    Connect(AssignAll{});
+  }
   return absl::OkStatus();
 }
 
@@ -139,7 +153,7 @@ absl::Status RunState::On(const ClockRead& event) {
 absl::Status RunState::On(const Cancelled&) {
   if (cancelled_) return absl::OkStatus();
   cancelled_ = true;
-  if (InPhase()) {
+  if (InPhase() && !loading_) {
     commands_.emplace_back(StopPhase{phase_});
     StartDraining();
   } else if (phase_ > 0) {
@@ -159,6 +173,7 @@ absl::Status RunState::On(const TimePassed&) {
                                                    ": start more of them, or wait longer")));
       break;
     case Stage::kSettingUp:
+    case Stage::kFinishingTables:
       End(absl::DeadlineExceededError(absl::StrCat("setting up the target took longer than ",
                                                    absl::FormatDuration(set_up_),
                                                    ": see what the database is busy with or waits for")));
@@ -231,6 +246,34 @@ void RunState::StartSetUp() {
   commands_.emplace_back(PrepareTarget{});
 }
 
+void RunState::Connect(Command assign) {
+  stage_ = Stage::kConnecting;
+  deadline_ns_ = After(now_ns_, connect_);
+  for (auto& [id, agent] : agents_) agent.ready = false;
+  commands_.push_back(std::move(assign));
+}
+
+// At once: nothing depends on when each agent begins.
+void RunState::StartLoadingRows() {
+  stage_ = Stage::kRunning;
+  start_ns_ = now_ns_;
+  deadline_ns_ = INT64_MAX;
+  for (auto& [id, agent] : agents_) {
+    agent.ended_phase = false;
+    agent.heard_ns = now_ns_;
+  }
+  commands_.emplace_back(StartLoad{start_ns_});
+}
+
+void RunState::FinishTables() {
+  loading_ = false;
+  stage_ = Stage::kFinishingTables;
+  deadline_ns_ = After(now_ns_, set_up_);
+  for (const auto& [id, agent] : agents_) commands_.emplace_back(EndRun{id});
+  preparing_target_ = true;
+  commands_.emplace_back(FinishTarget{});
+}
+
 void RunState::ReadClocksOrFinish() {
   if (cancelled_ || phase_ == planned_.size() || agents_.empty()) {
     End(absl::OkStatus());
@@ -266,6 +309,7 @@ void RunState::StartDraining() {
 void RunState::EndPhaseIfAllHave() {
   const auto ended = [](const auto& entry) { return entry.second.ended_phase; };
   if (!std::all_of(agents_.begin(), agents_.end(), ended)) return;
+  if (loading_) return FinishTables();
   commands_.emplace_back(ClosePhase{phase_});
   ++phase_;
   ReadClocksOrFinish();
@@ -274,6 +318,10 @@ void RunState::EndPhaseIfAllHave() {
 void RunState::Lose(AgentId agent, const std::string& reason, absl::StatusCode code) {
   const std::string name = agents_[agent].name;
   agents_.erase(agent);
+  if (loading_ && InPhase()) {
+    End(absl::Status(code, absl::StrCat("agent ", name, " was lost while it loaded rows: ", reason)));
+    return;
+  }
   if (phase_ == 0 && !InPhase()) {
     End(absl::Status(code, absl::StrCat("agent ", name, " can't take part: ", reason)));
     return;

@@ -23,6 +23,8 @@ class RunState {
   enum class Stage {
     kWaitingForAgents,
     kSettingUp,
+    // The agents have loaded their rows, and the tables are finished.
+    kFinishingTables,
     kConnecting,
     kReadingClocks,
     kRunning,
@@ -68,6 +70,14 @@ class RunState {
 
   // Commands, to be carried out in order. "All" are the agents in agents().
   struct PrepareTarget {};
+  // Of rows to load.
+  struct AssignLoad {};
+  struct StartLoad {
+    int64_t start_ns;
+  };
+  // Every agent has ended its part; EndRun follows for each. FinishTarget, or what that found out without
+  // asking the target, is answered by TargetPrepared.
+  struct FinishTarget {};
   struct CancelPrepareTarget {};
   struct AssignAll {};
   // Of all.
@@ -99,8 +109,9 @@ class RunState {
     absl::Status status;
     bool cancelled;
   };
-  using Command = std::variant<PrepareTarget, CancelPrepareTarget, AssignAll, ReadClocks, StartPhase,
-                               StopPhase, ClosePhase, LoseAgent, EndRun, Finish>;
+  using Command =
+      std::variant<PrepareTarget, CancelPrepareTarget, AssignLoad, StartLoad, FinishTarget, AssignAll,
+                   ReadClocks, StartPhase, StopPhase, ClosePhase, LoseAgent, EndRun, Finish>;
 
   // Starts waiting for `agents_wanted` agents at `now_ns`.
   RunState(const v1::Plan& plan, uint32_t agents_wanted, absl::Duration wait, int64_t now_ns);
@@ -111,6 +122,7 @@ class RunState {
   int64_t DeadlineNanos() const;
 
   Stage stage() const { return stage_; }
+  bool loading() const { return loading_; }
   // Under way or next.
   uint32_t phase() const { return phase_; }
   // Of the phase under way; meaningful from kRunning to kDraining.
@@ -146,8 +158,11 @@ class RunState {
 
   absl::StatusOr<Agent*> Find(AgentId agent);
   bool InPhase() const { return stage_ == Stage::kRunning || stage_ == Stage::kDraining; }
-  bool PhaseCounts() const { return planned_[phase_] == absl::InfiniteDuration(); }
+  bool PhaseCounts() const { return loading_ || planned_[phase_] == absl::InfiniteDuration(); }
   void StartSetUp();
+  void Connect(Command assign);
+  void StartLoadingRows();
+  void FinishTables();
   void ReadClocksOrFinish();
   void StartPhaseIfAllRead();
   void StartDraining();
@@ -165,11 +180,13 @@ class RunState {
   std::vector<absl::Duration> planned_;
   std::vector<absl::Duration> drain_;
 
+  const bool agents_load_;
   uint32_t agents_wanted_;
   Stage stage_ = Stage::kWaitingForAgents;
   std::map<AgentId, Agent> agents_;
   uint32_t phase_ = 0;
   int64_t start_ns_ = 0;
+  bool loading_ = false;
   bool preparing_target_ = false;
   bool cancelled_ = false;
   int64_t deadline_ns_;

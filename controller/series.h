@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/histogram.h"
+#include "trunkload/v1/control.pb.h"
 #include "trunkload/v1/fleet.pb.h"
 #include "trunkload/v1/result.pb.h"
 
@@ -24,11 +25,18 @@ class Series {
   // All seconds before this one are complete.
   uint32_t complete() const { return complete_; }
   const std::vector<v1::SeriesPoint>& points() const { return points_; }
+  // Of the complete seconds; what comes late for one of those is added then.
+  const v1::PhaseTotals& totals() const { return totals_; }
 
  private:
+  void AddShare(const v1::PhaseTotals& sum, uint32_t second, uint64_t index, uint64_t seconds);
+
   std::vector<v1::SeriesPoint> points_;
   uint32_t complete_ = 0;
   std::map<uint32_t, Histogram> open_;
+  v1::PhaseTotals totals_;
+  // Of seconds that are not complete.
+  std::map<uint32_t, v1::PhaseTotals> open_totals_;
 };
 
 }  // namespace trunkload

@@ -4,26 +4,35 @@
 #include <utility>
 
 #include "controller/database.h"
+#include "controller/workload/table_load.h"
 
 namespace trunkload {
 namespace {
 
-absl::StatusOr<v1::ServerInfo> Prepare(const v1::Plan& plan, const Cancellation& cancellation) {
+absl::StatusOr<v1::ServerInfo> Prepare(const v1::Plan& plan, TargetPreparation::Part part,
+                                       TargetPreparation::OnTask& on_task, const Cancellation& cancellation) {
   absl::StatusOr<std::unique_ptr<Database>> database = Database::Connect(plan.target(), cancellation);
   if (!database.ok()) return database.status();
   absl::StatusOr<v1::ServerInfo> info = (*database)->ReadServerInfo();
-  if (info.ok() && plan.has_setup()) {
-    if (absl::Status status = (*database)->SetUp(plan.setup(), *info); !status.ok()) return status;
+  if (!info.ok() || !plan.has_setup()) return info;
+  const auto tell = [&on_task](const std::string& name) { on_task(name); };
+  absl::Status status;
+  const bool before = part == TargetPreparation::Part::kBeforeLoad;
+  if (before) status = (*database)->SetUp(plan.setup(), *info, tell);
+  const bool agents_load = before && AgentsLoad(plan);
+  if (status.ok() && !agents_load) {
+    status =
+        (*database)->Finish(plan.setup(), *info, part == TargetPreparation::Part::kAfterSmoothLoad, tell);
   }
+  if (!status.ok()) return status;
   return info;
 }
 
 }  // namespace
 
-TargetPreparation::TargetPreparation(v1::Plan plan, Done done)
-    : thread_([this, plan = std::move(plan), done = std::move(done)]() mutable {
-        done(Prepare(plan, cancellation_));
-      }) {}
+TargetPreparation::TargetPreparation(v1::Plan plan, Part part, OnTask on_task, Done done)
+    : thread_([this, plan = std::move(plan), part, on_task = std::move(on_task),
+               done = std::move(done)]() mutable { done(Prepare(plan, part, on_task, cancellation_)); }) {}
 
 TargetPreparation::~TargetPreparation() {
   cancellation_.Cancel();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <thread>
 
 #include "absl/functional/any_invocable.h"
@@ -10,14 +11,19 @@
 
 namespace trunkload {
 
-// A thread that connects to a plan's target, makes the tables that the plan asks for and says what server it
-// found.
+// A thread that connects to a plan's target, makes the tables that the plan asks for, or finishes them once
+// their rows are loaded, and says what server it found.
 class TargetPreparation {
  public:
   // Called once, on the thread of the preparation, also when it was cancelled.
   using Done = absl::AnyInvocable<void(absl::StatusOr<v1::ServerInfo>)>;
 
-  TargetPreparation(v1::Plan plan, Done done);
+  // Called on the same thread as each task of that begins.
+  using OnTask = absl::AnyInvocable<void(const std::string& name)>;
+  // The last one: after a load that broke no connection.
+  enum class Part { kBeforeLoad, kAfterLoad, kAfterSmoothLoad };
+
+  TargetPreparation(v1::Plan plan, Part part, OnTask on_task, Done done);
   // Cancels and waits for the end.
   ~TargetPreparation();
   // Does not wait. Thread-safe.

@@ -86,6 +86,12 @@ void JudgePhase(const RunFacts::Phase& phase, Judgement& judgement) {
                                std::abs(agent.start_skew_us) / 1000,
                                agent.start_skew_us < 0 ? "before" : "after", kMostStartSkewMicros / 1000);
       });
+  if (phase.aborted_clients > 0) {
+    judgement.Add(absl::StrCat("phase ", phase.name, ": ", phase.aborted_clients,
+                               phase.aborted_clients == 1 ? " client" : " clients",
+                               " ended before the phase did, because a transaction failed",
+                               phase.abort_reason.empty() ? "" : absl::StrCat(": ", phase.abort_reason)));
+  }
   if (phase.transactions == 0)
     judgement.Add(absl::StrCat("phase ", phase.name, ": no transaction succeeded"));
 }

@@ -23,6 +23,9 @@ struct RunFacts {
     bool recorded = false;
     bool open = false;
     uint64_t transactions = 0;
+    uint64_t aborted_clients = 0;
+    // Why one of them ended; empty where that is not known.
+    std::string abort_reason;
     std::vector<Agent> agents;
   };
   struct LostAgent {

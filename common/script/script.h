@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "common/script/expression.h"
 #include "common/script/source.h"
 #include "common/script/variables.h"
@@ -86,6 +87,14 @@ struct Command {
 struct Script {
   ScriptSource source;
   std::vector<Command> commands;
+
+  // INVALID_ARGUMENT, with the place, for the first command that is refused where it is to run: of the shell,
+  // unless those are allowed; of a pipeline, where statements are sent by the simple protocol.
+  struct Allowed {
+    bool shell = false;
+    bool pipelines = true;
+  };
+  absl::Status CheckRunnable(const Allowed& allowed) const;
 };
 
 }  // namespace trunkload

@@ -4,7 +4,8 @@
 
 namespace trunkload {
 
-absl::StatusOr<const Command*> ScriptCursor::Next(const Evaluation& evaluation) {
+absl::StatusOr<const Command*> ScriptCursor::Next(const Evaluation& evaluation,
+                                                  absl::FunctionRef<void(const Command&)> done) {
   const std::vector<Command>& commands = script_->commands;
   while (next_ < commands.size()) {
     const Command& command = commands[next_++];
@@ -17,6 +18,7 @@ absl::StatusOr<const Command*> ScriptCursor::Next(const Evaluation& evaluation) 
       if (value.ok() && !value->IsTrue()) next_ = branch->otherwise;
     } else if (const auto* jump = std::get_if<JumpCommand>(&command.action)) {
       next_ = jump->to;
+      done(command);
       continue;
     } else {
       return &command;
@@ -25,6 +27,7 @@ absl::StatusOr<const Command*> ScriptCursor::Next(const Evaluation& evaluation) 
       return absl::Status(value.status().code(), absl::StrCat(script_->source.PlaceOf(command.offset), ": ",
                                                               value.status().message()));
     }
+    done(command);
   }
   return nullptr;
 }

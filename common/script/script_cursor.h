@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "common/script/script.h"
 
@@ -16,7 +17,12 @@ class ScriptCursor {
   // Does what needs nobody else, \set and the branches, up to the next command that does: a statement, a
   // sleep, a command of the shell or of a pipeline. Null behind the last. INVALID_ARGUMENT or
   // FAILED_PRECONDITION, with the place, where an expression has no value.
-  absl::StatusOr<const Command*> Next(const Evaluation& evaluation);
+  // `done` is told each of those that need nobody else, when it is done.
+  absl::StatusOr<const Command*> Next(const Evaluation& evaluation,
+                                      absl::FunctionRef<void(const Command&)> done);
+  absl::StatusOr<const Command*> Next(const Evaluation& evaluation) {
+    return Next(evaluation, [](const Command&) {});
+  }
 
  private:
   const Script* script_;

@@ -20,6 +20,12 @@ uint32_t VariableNames::Number(std::string_view name) {
   return entry->second;
 }
 
+std::optional<uint32_t> VariableNames::Find(std::string_view name) const {
+  const auto found = numbers_.find(absl::string_view(name.data(), name.size()));
+  if (found == numbers_.end()) return std::nullopt;
+  return found->second;
+}
+
 void Variables::SetText(uint32_t number, std::string_view text) {
   variables_[number].kind = Kind::kText;
   variables_[number].text.assign(text);

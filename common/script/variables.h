@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,8 @@ class VariableNames {
 
   // The number of the name, given now where it is new.
   uint32_t Number(std::string_view name);
+  // None where nothing has that name.
+  std::optional<uint32_t> Find(std::string_view name) const;
   const std::string& name(uint32_t number) const { return names_[number]; }
   size_t size() const { return names_.size(); }
 

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <span>
+#include <string>
 
 namespace trunkload {
 
@@ -10,6 +12,10 @@ void AddRunCommand(CLI::App& app, int& exit_status);
 void AddServeCommand(CLI::App& app, int& exit_status);
 void AddCheckCommand(CLI::App& app, int& exit_status);
 void AddStackCommand(CLI::App& app, int& exit_status);
+
+// `trunkload pgbench`, whose arguments are pgbench's own and are taken apart in its way; without the two
+// words. Returns the exit status.
+int RunPgbenchCommand(std::span<const std::string> arguments);
 
 // The address that controllers listen on unless told otherwise.
 inline constexpr char kDefaultListen[] = "127.0.0.1:7400";

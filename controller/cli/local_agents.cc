@@ -46,30 +46,29 @@ std::string HowItEnded(const siginfo_t& info) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<LocalAgents>> LocalAgents::Start(uint32_t count, const std::string& controller,
-                                                                OnDeath on_death) {
+absl::StatusOr<std::unique_ptr<LocalAgents>> LocalAgents::Start(const Options& options, OnDeath on_death) {
   absl::StatusOr<std::string> program = AgentProgram();
   if (!program.ok()) return program.status();
   std::unique_ptr<LocalAgents> agents(new LocalAgents(std::move(on_death)));
-  for (uint32_t i = 1; i <= count; ++i) {
-    if (absl::Status status = agents->Spawn(*program, absl::StrCat("local-", i), controller); !status.ok())
+  for (uint32_t i = 1; i <= options.count; ++i) {
+    if (absl::Status status = agents->Spawn(*program, absl::StrCat("local-", i), options); !status.ok())
       return status;
   }
   agents->watcher_ = std::thread([agents = agents.get()] { agents->Watch(); });
   return agents;
 }
 
-absl::Status LocalAgents::Spawn(const std::string& program, const std::string& name,
-                                const std::string& controller) {
+absl::Status LocalAgents::Spawn(const std::string& program, const std::string& name, const Options& options) {
   int output[2];
   if (pipe2(output, O_CLOEXEC | O_NONBLOCK) != 0) {
     return absl::ResourceExhaustedError(absl::StrCat("cannot start an agent: ", std::strerror(errno)));
   }
   const absl::Cleanup close_output = [&output] { close(output[1]); };
+  std::vector<std::string> arguments = {program,  "--controller", options.controller,
+                                        "--name", name,           "--once"};
+  if (options.allow_shell) arguments.push_back("--allow-shell");
   const absl::StatusOr<pid_t> pid =
-      StartProcess({.arguments = {program, "--controller", controller, "--name", name, "--once"},
-                    .output_fd = output[1],
-                    .process_group = true});
+      StartProcess({.arguments = std::move(arguments), .output_fd = output[1], .process_group = true});
   if (!pid.ok()) {
     close(output[0]);
     return pid.status();

@@ -24,10 +24,13 @@ class LocalAgents {
   // One sentence about an agent that ended before ExpectEnd, with its last words. On a thread of LocalAgents.
   using OnDeath = absl::AnyInvocable<void(const std::string&)>;
 
-  // Runs `count` times the trunkload-agent that stands beside this program, for the controller at
-  // `controller`.
-  static absl::StatusOr<std::unique_ptr<LocalAgents>> Start(uint32_t count, const std::string& controller,
-                                                            OnDeath on_death);
+  struct Options {
+    uint32_t count = 1;
+    std::string controller;    // HOST:PORT
+    bool allow_shell = false;  // they may run commands of the shell
+  };
+  // Runs the trunkload-agent that stands beside this program, so many times.
+  static absl::StatusOr<std::unique_ptr<LocalAgents>> Start(const Options& options, OnDeath on_death);
   // Asks those still there to end, and kills those that have not after a moment.
   ~LocalAgents();
 
@@ -47,7 +50,7 @@ class LocalAgents {
 
   explicit LocalAgents(OnDeath on_death) : on_death_(std::move(on_death)) {}
 
-  absl::Status Spawn(const std::string& program, const std::string& name, const std::string& controller);
+  absl::Status Spawn(const std::string& program, const std::string& name, const Options& options);
   void Signal(int signal) ABSL_LOCKS_EXCLUDED(mutex_);
   void Watch();
   static void ReadLastWords(Agent& agent);

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <string>
+#include <vector>
 
 #include "common/file_limit.h"
 #include "controller/cli/command.h"
@@ -11,6 +12,7 @@
 namespace trunkload {
 namespace {
 
+constexpr char kPgbench[] = "pgbench";
 constexpr char kExitStatuses[] =
     "Exit status: 0 valid and objectives met; 1 could not run; 2 wrong usage or a plan with mistakes;\n"
     "3 an objective was missed; 4 the run is not valid; 130 cancelled.\n";
@@ -42,6 +44,9 @@ int Main(int argc, char** argv) {
   // gRPC's own log repeats, less clearly, what our messages say.
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
 
+  if (argc > 1 && std::string(argv[1]) == kPgbench) {
+    return RunPgbenchCommand(std::vector<std::string>(argv + 2, argv + argc));
+  }
   int exit_status = kExitOk;
   CLI::App app("Load-tests PostgreSQL and Citus the way a fleet of application servers would.", "trunkload");
   app.set_version_flag("--version", "trunkload " TRUNKLOAD_VERSION);
@@ -52,6 +57,8 @@ int Main(int argc, char** argv) {
   AddServeCommand(app, exit_status);
   AddCheckCommand(app, exit_status);
   AddStackCommand(app, exit_status);
+  // For the list of commands only: see above.
+  app.add_subcommand(kPgbench, "Runs pgbench's scripts on a fleet, with pgbench's own options");
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& asked) {

@@ -1,28 +1,15 @@
-#include <unistd.h>
-
-#include <iostream>
 #include <memory>
-#include <optional>
 #include <string>
-#include <thread>
 #include <utility>
-#include <vector>
 
-#include "absl/cleanup/cleanup.h"
-#include "absl/functional/any_invocable.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "common/clock.h"
 #include "controller/cli/command.h"
 #include "controller/cli/exit_status.h"
-#include "controller/cli/local_agents.h"
 #include "controller/cli/output_file.h"
+#include "controller/cli/plan_run.h"
 #include "controller/cli/run_screen.h"
-#include "controller/cli/run_watch.h"
 #include "controller/cli/stop_signals.h"
-#include "controller/control_client.h"
-#include "controller/controller_server.h"
-#include "controller/controller_thread.h"
 #include "controller/plan/plan_loader.h"
 #include "controller/plan/plan_text.h"
 #include "controller/report/json.h"
@@ -42,95 +29,10 @@ struct RunArguments {
   uint32_t agents = 1;
   std::string wait = "60s";
   bool agents_given = false;
+  bool allow_shell = false;
   std::string json;
   bool quiet = false;
 };
-
-// Shows a run until it has ended. `cancel` ends it in order.
-absl::StatusOr<v1::RunResult> Follow(RunWatch& watch, RunScreen& screen, absl::AnyInvocable<void()> cancel) {
-  bool under_load = false;
-  std::optional<absl::Status> failed;
-  while (true) {
-    RunWatch::Update update = watch.Next();
-    if (const auto* progress = std::get_if<v1::Progress>(&update)) {
-      under_load = under_load || progress->stage() >= v1::Progress::STAGE_RUNNING;
-      screen.ShowProgress(*progress);
-    } else if (const auto* note = std::get_if<RunWatch::Note>(&update)) {
-      // In mid-run the controller decides what the loss of an agent means; before, there is no run without
-      // it.
-      if (note->agent_died && !under_load && !failed) {
-        failed = absl::UnavailableError(note->text);
-        cancel();
-      } else {
-        screen.ShowNote(note->text);
-      }
-    } else {
-      screen.ClearLine();
-      if (failed) return *failed;
-      return std::get<RunWatch::Ended>(std::move(update));
-    }
-  }
-}
-
-// The first signal ends the run in order, the second one leaves at once.
-absl::AnyInvocable<void(int)> OnSignal(RunWatch& watch, absl::AnyInvocable<void()> cancel,
-                                       absl::AnyInvocable<void()> before_leaving) {
-  return [&watch, cancel = std::move(cancel), before_leaving = std::move(before_leaving)](int count) mutable {
-    if (count > 1) {
-      before_leaving();
-      _exit(kExitCancelled);
-    }
-    watch.AddNote({"ending the run in order; once more to leave at once"});
-    cancel();
-  };
-}
-
-absl::StatusOr<v1::RunResult> RunEmbedded(const RunArguments& arguments, v1::Plan plan,
-                                          const Controller::RunOptions& options, RunScreen& screen) {
-  const SystemClock clock;
-  auto watch = std::make_shared<RunWatch>();
-  ControllerThread controller(clock);
-  const bool local = arguments.listen.empty();
-  auto server = ControllerServer::Listen(local ? "127.0.0.1:0" : arguments.listen, clock, controller);
-  if (!server.ok()) return server.status();
-  std::unique_ptr<LocalAgents> agents;
-  if (local) {
-    auto started =
-        LocalAgents::Start(arguments.local, (*server)->address(), [watch](const std::string& death) {
-          watch->AddNote({death, true});
-        });
-    if (!started.ok()) return started.status();
-    agents = *std::move(started);
-  } else {
-    screen.ShowNote(absl::StrCat("listening on ", (*server)->address()));
-  }
-  // Before the agents are waited for: the end of their streams is what ends them.
-  const absl::Cleanup stop = [&controller, &agents] {
-    if (agents) agents->ExpectEnd();
-    controller.Stop();
-  };
-  controller.StartRun(std::move(plan), options, watch);
-  const auto cancel = [&controller, follower = watch.get()] { controller.CancelRun(follower); };
-  const StopSignals signals(OnSignal(*watch, cancel, [&agents] {
-    if (agents) agents->Kill();
-  }));
-  return Follow(*watch, screen, cancel);
-}
-
-absl::StatusOr<v1::RunResult> RunElsewhere(const RunArguments& arguments, v1::Plan plan,
-                                           const Controller::RunOptions& options, RunScreen& screen) {
-  v1::RunRequest request;
-  *request.mutable_plan() = std::move(plan);
-  request.set_agents(options.agents);
-  request.set_wait_s(static_cast<uint32_t>(absl::ToInt64Seconds(absl::Ceil(options.wait, absl::Seconds(1)))));
-  RunWatch watch;
-  ControlClient client(arguments.controller);
-  const auto cancel = [&client] { client.Cancel(); };
-  const StopSignals signals(OnSignal(watch, cancel, [] {}));
-  std::thread caller([&client, &request, &watch] { client.Run(request, watch); });
-  const absl::Cleanup join = [&caller] { caller.join(); };
-  return Follow(watch, screen, cancel);
-}
 
 int Run(RunArguments arguments) {
   if (!arguments.target.empty()) arguments.overrides.target = arguments.target;
@@ -156,14 +58,17 @@ int Run(RunArguments arguments) {
   }
   // Before there is any other thread.
   StopSignals::Block();
-  Controller::RunOptions options;
-  options.agents = embedded && arguments.listen.empty() ? arguments.local : arguments.agents;
-  options.wait = *wait;
+  RunPlace place{.local_agents = arguments.local,
+                 .allow_shell = arguments.allow_shell,
+                 .listen = arguments.listen,
+                 .controller = arguments.controller,
+                 .options = {},
+                 .on_transactions = nullptr};
+  place.options.agents = embedded && arguments.listen.empty() ? arguments.local : arguments.agents;
+  place.options.wait = *wait;
 
   RunScreen screen({arguments.quiet, arguments.json == "-"});
-  const absl::StatusOr<v1::RunResult> result =
-      embedded ? RunEmbedded(arguments, *std::move(plan), options, screen)
-               : RunElsewhere(arguments, *std::move(plan), options, screen);
+  const absl::StatusOr<v1::RunResult> result = RunPlan(*std::move(plan), std::move(place), screen);
   if (!result.ok()) return ReportError(result.status());
   screen.ShowResult(*result);
   if (!arguments.json.empty()) {
@@ -203,6 +108,10 @@ void AddRunCommand(CLI::App& app, int& exit_status) {
   run->add_option("--wait", arguments->wait, "Give up when they are not there by then")
       ->type_name("DURATION")
       ->capture_default_str();
+  run->add_flag("--allow-shell", arguments->allow_shell,
+                "Let scripts run commands of the shell on this machine (\\shell, \\setshell); with --local")
+      ->excludes(listen)
+      ->excludes(controller);
   run->add_option("--target", arguments->target,
                   "A libpq connection string or URI in place of the plan's target")
       ->type_name("CONNINFO")

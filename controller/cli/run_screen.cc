@@ -32,16 +32,17 @@ bool ColorWanted(int fd) {
 
 RunScreen::RunScreen(const Options& options) : options_(options), live_(IsTerminal(STDERR_FILENO)) {}
 
-void RunScreen::ShowProgress(const v1::Progress& progress) {
-  if (options_.quiet) return;
+bool RunScreen::ShowProgress(const v1::Progress& progress) {
+  if (options_.quiet) return true;
   if (live_) {
     std::cerr << "\r\033[K" << LiveLine(progress, Columns()) << std::flush;
     line_shown_ = true;
-    return;
+    return true;
   }
   const std::string stage = StageLine(progress);
   if (stage != last_stage_) std::cerr << stage << std::endl;
   last_stage_ = stage;
+  return true;
 }
 
 void RunScreen::ShowNote(const std::string& text) {

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "controller/cli/plan_run.h"
 #include "trunkload/v1/control.pb.h"
 #include "trunkload/v1/result.pb.h"
 
@@ -9,7 +10,7 @@ namespace trunkload {
 
 // What `trunkload run` shows. While the run goes on, on standard error: one line that changes where that is a
 // terminal, else a line for each stage. At the end, the report on standard output. Not thread-safe.
-class RunScreen {
+class RunScreen final : public RunView {
  public:
   struct Options {
     bool quiet = false;             // only errors
@@ -18,14 +19,16 @@ class RunScreen {
 
   explicit RunScreen(const Options& options);
 
-  void ShowProgress(const v1::Progress& progress);
+  bool ShowProgress(const v1::Progress& progress) override;
   // A line that stays.
-  void ShowNote(const std::string& text);
-  // Removes the changing line: before anything else is printed.
-  void ClearLine();
+  void ShowNote(const std::string& text) override;
+  void Finish() override { ClearLine(); }
   void ShowResult(const v1::RunResult& result);
 
  private:
+  // Removes the changing line: before anything else is printed.
+  void ClearLine();
+
   const Options options_;
   const bool live_;
   bool line_shown_ = false;

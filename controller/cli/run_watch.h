@@ -3,9 +3,11 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "controller/run_follower.h"
@@ -24,7 +26,15 @@ class RunWatch final : public RunFollower {
   using Ended = absl::StatusOr<v1::RunResult>;
   using Update = std::variant<v1::Progress, Note, Ended>;
 
+  using TransactionSink =
+      absl::AnyInvocable<void(uint32_t agent, int64_t phase_start_us, const v1::TransactionLog& log)>;
+  // Gets the transactions that are told one by one, on the thread that tells them.
+  explicit RunWatch(TransactionSink sink = nullptr) : sink_(std::move(sink)) {}
+
   void OnProgress(const v1::Progress& progress) override;
+  void OnTransactions(uint32_t agent, int64_t phase_start_us, const v1::TransactionLog& log) override {
+    if (sink_ != nullptr) sink_(agent, phase_start_us, log);
+  }
   void OnRunEnded(absl::StatusOr<v1::RunResult> result) override;
   void AddNote(Note note);
 
@@ -34,6 +44,7 @@ class RunWatch final : public RunFollower {
  private:
   bool HasNext() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  TransactionSink sink_;
   absl::Mutex mutex_;
   std::optional<v1::Progress> progress_ ABSL_GUARDED_BY(mutex_);
   std::deque<Note> notes_ ABSL_GUARDED_BY(mutex_);

@@ -43,6 +43,11 @@ bool IsSecret(const PQconninfoOption& option) {
   return absl::StartsWith(option.dispchar, "*");
 }
 
+void AppendPair(absl::string_view keyword, absl::string_view value, std::string& to) {
+  absl::StrAppend(&to, to.empty() ? "" : " ", keyword, "='",
+                  absl::StrReplaceAll(value, {{"\\", "\\\\"}, {"'", "\\'"}}), "'");
+}
+
 // In a URI, a password with an @ or a / in it ends too early for libpq, and the rest of it is taken for a
 // host, a port or a database.
 bool HoldsStrayPassword(absl::string_view conninfo, const Parsed& parsed) {
@@ -97,6 +102,25 @@ absl::Status CheckConninfo(const std::string& conninfo) {
       "spaces in single quotes), or a URI such as postgresql://bench@db1:5432/bench"));
 }
 
+std::string ConninfoFor(const std::string& database, const ConninfoDefaults& defaults) {
+  std::string conninfo;
+  // What libpq itself takes for more than a name.
+  const bool is_conninfo = absl::StrContains(database, '=') || absl::StartsWith(database, "postgresql://") ||
+                           absl::StartsWith(database, "postgres://");
+  const Parsed parsed = Parse(is_conninfo ? database : "");
+  if (!parsed.options) return database;
+  for (const PQconninfoOption* option = parsed.options.get(); option->keyword != nullptr; ++option) {
+    const absl::string_view keyword = option->keyword;
+    std::string value = option->val == nullptr ? "" : option->val;
+    if (value.empty() && keyword == "host") value = defaults.host;
+    if (value.empty() && keyword == "port") value = defaults.port;
+    if (value.empty() && keyword == "user") value = defaults.user;
+    if (value.empty() && keyword == "dbname" && !is_conninfo) value = database;
+    if (!value.empty()) AppendPair(keyword, value, conninfo);
+  }
+  return conninfo;
+}
+
 std::string RedactedConninfo(const std::string& conninfo) {
   const Parsed parsed = Parse(conninfo);
   if (!parsed.options || absl::StrContains(conninfo, '\0') || HoldsStrayPassword(conninfo, parsed)) return "";
@@ -108,8 +132,7 @@ std::string RedactedConninfo(const std::string& conninfo) {
       secret = true;
       continue;
     }
-    absl::StrAppend(&redacted, redacted.empty() ? "" : " ", option->keyword, "='",
-                    absl::StrReplaceAll(option->val, {{"\\", "\\\\"}, {"'", "\\'"}}), "'");
+    AppendPair(option->keyword, option->val, redacted);
   }
   return secret ? redacted : conninfo;
 }

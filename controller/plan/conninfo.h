@@ -9,8 +9,17 @@ namespace trunkload {
 // Whether libpq understands a connection string or URI. The error never shows what may be a password.
 absl::Status CheckConninfo(const std::string& conninfo);
 
-// The same without its passwords: as it is where it has none, else written anew as key=value pairs. Empty
-// where libpq doesn't understand it.
+struct ConninfoDefaults {
+  std::string host;
+  std::string port;
+  std::string user;
+};
+// The connection string of a database that is named as psql and pgbench let it be named: by its name, or by a
+// connection string or URI; with what that doesn't say. It is as it was where libpq doesn't understand it.
+std::string ConninfoFor(const std::string& database, const ConninfoDefaults& defaults);
+
+// A connection string without its passwords: as it is where it has none, else written anew as key=value
+// pairs. Empty where libpq doesn't understand it.
 std::string RedactedConninfo(const std::string& conninfo);
 
 }  // namespace trunkload

@@ -99,6 +99,10 @@ void ForEachMutableGroup(Message& message, const FieldDescriptor& field, const V
 
 }  // namespace
 
+std::string PlanMistake::Sentence() const {
+  return absl::StrCat(field, within, field.empty() ? "" : ": ", what);
+}
+
 std::string FieldPath(absl::string_view parent, absl::string_view name) {
   return parent.empty() ? std::string(name) : absl::StrCat(parent, ".", name);
 }
@@ -131,7 +135,7 @@ void CheckRules(const Message& message, const std::string& path, std::vector<Pla
     if (IsAbsent(message, field)) {
       if (RuleOf(field).required()) {
         mistakes.push_back(
-            {field_path, absl::StrCat("missing; expected ", field.is_repeated() ? "a list, each item " : "",
+            {field_path, absl::StrCat("missing; expected ", IsList(field) ? "a list, each item " : "",
                                       ExpectedValue(field))});
       }
       continue;

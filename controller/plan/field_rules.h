@@ -14,6 +14,11 @@ struct PlanMistake {
   std::string field;
   // What is wrong and what was expected.
   std::string what;
+  // Where in the field's text that is, as ":2:7" for its line and column.
+  std::string within = "";
+
+  // "phases.1.load.open.rate: out of range; ...".
+  std::string Sentence() const;
 };
 
 std::string FieldPath(absl::string_view parent, absl::string_view name);

@@ -14,6 +14,8 @@
 #include "controller/plan/conninfo.h"
 #include "controller/plan/objective.h"
 #include "controller/plan/plan_text.h"
+#include "controller/plan/script_check.h"
+#include "controller/plan/setup_check.h"
 
 namespace trunkload {
 namespace {
@@ -50,6 +52,11 @@ double ArrivalsOf(const google::protobuf::RepeatedPtrField<v1::Stage>& stages) {
   return arrivals;
 }
 
+// It makes and loads tables, and no more.
+bool OnlySetsUp(const v1::Plan& plan) {
+  return plan.has_setup() && plan.scripts().empty() && plan.phases().empty();
+}
+
 // What no field can tell by itself. Reads a plan whose fields keep their rules.
 class PlanCheck {
  public:
@@ -58,6 +65,8 @@ class PlanCheck {
   std::vector<PlanMistake> Run() && {
     Name("name", plan_.name());
     Target();
+    Setup();
+    if (OnlySetsUp(plan_)) return std::move(mistakes_);
     Fleet();
     Scripts();
     Phases();
@@ -95,9 +104,19 @@ class PlanCheck {
     }
   }
 
+  void Setup() {
+    const v1::Setup& setup = plan_.setup();
+    if (!plan_.has_setup()) return;
+    for (PlanMistake& mistake : CheckSetup(setup)) mistakes_.push_back(std::move(mistake));
+  }
+
   void Fleet() {
-    const uint64_t servers = plan_.fleet().application_servers();
-    if (servers * plan_.fleet().pool().size() > kMostConnections) {
+    const v1::Fleet& fleet = plan_.fleet();
+    const uint64_t servers = fleet.application_servers();
+    if (fleet.has_connections() && fleet.connections() < servers) {
+      Wrong("fleet.connections", "fewer than the ", servers,
+            " application servers, each of which needs one; expected at least as many");
+    } else if (!fleet.has_connections() && servers * fleet.pool().size() > kMostConnections) {
       Wrong("fleet", servers, " application servers with ", plan_.fleet().pool().size(),
             " connections each are more than the ", kMostConnections, " connections that a run may have");
     }
@@ -110,7 +129,9 @@ class PlanCheck {
   void Scripts() {
     if (plan_.scripts_size() > kMostScripts) {
       Wrong("scripts", plan_.scripts_size(), " scripts; expected at most ", kMostScripts);
+      return;
     }
+    for (PlanMistake& mistake : CheckScripts(plan_)) mistakes_.push_back(std::move(mistake));
     for (const v1::Script& script : plan_.scripts()) {
       if (script.weight() > 0) return;
     }
@@ -176,11 +197,15 @@ class PlanCheck {
 
   void ClosedLoad(const v1::Phase& phase, const std::string& field) {
     const v1::Fleet& fleet = plan_.fleet();
-    const uint64_t connections = uint64_t{fleet.application_servers()} * fleet.pool().size();
+    // Clients and connections are dealt out alike: where there are no more clients in all, no application
+    // server has more of them.
+    const uint64_t connections = fleet.has_connections()
+                                     ? fleet.connections()
+                                     : uint64_t{fleet.application_servers()} * fleet.pool().size();
     if (fleet.pool().mode() == v1::POOL_MODE_SESSION && phase.load().closed().clients() > connections) {
       Wrong(FieldPath(field, "clients"), "in pool mode session each client keeps a connection, and ",
             phase.load().closed().clients(), " clients are more than the ", connections,
-            " connections of all application servers; expected fewer clients, larger pools or pool mode "
+            " connections of all application servers; expected fewer clients, more connections or pool mode "
             "transaction");
     }
   }
@@ -277,18 +302,24 @@ void FillDurations(v1::Plan& plan) {
 }  // namespace
 
 std::vector<PlanMistake> CompleteAndCheck(v1::Plan& plan) {
+  std::vector<PlanMistake> mistakes = CheckWrittenScripts(plan);
   FillDefaults(plan);
-  std::vector<PlanMistake> mistakes;
   CheckRules(plan, "", mistakes);
+  if (OnlySetsUp(plan)) {
+    std::erase_if(mistakes, [](const PlanMistake& mistake) {
+      return mistake.field == "scripts" || mistake.field == "phases";
+    });
+  }
   if (!mistakes.empty()) return mistakes;
   FillDurations(plan);
+  CompleteScripts(plan);
   return PlanCheck(plan).Run();
 }
 
 absl::StatusOr<v1::Plan> ValidatePlan(v1::Plan plan) {
   std::vector<std::string> sentences;
   for (const PlanMistake& mistake : CompleteAndCheck(plan)) {
-    sentences.push_back(absl::StrCat(mistake.field, mistake.field.empty() ? "" : ": ", mistake.what));
+    sentences.push_back(mistake.Sentence());
   }
   if (!sentences.empty()) return InvalidPlan(std::move(sentences));
   return plan;

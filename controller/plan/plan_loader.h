@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,10 +21,17 @@ struct PlanOverrides {
 
 // The plan in a YAML file, with defaults filled in, checked and ready to be run. INVALID_ARGUMENT with one
 // sentence a line, each with its place: "plan.yaml:3:9: fleet.pool.size: not a whole number; expected ...".
-// Passwords are in the plan as they were written (see Redacted), and in no message.
+// Passwords are in the plan as they were written (see Redacted), and in no message. Files of scripts are
+// looked up from the plan's folder and read into their scripts' text; one that has a text already only says
+// where that came from.
 absl::StatusOr<v1::Plan> LoadPlan(const std::string& file, const PlanOverrides& overrides = {});
 
-// The same from the file's text; `file` is its name in messages.
+// Reads a script's file, looked up from the folder, into its text. INVALID_ARGUMENT where it is no regular
+// file, empty or too large; the message names it.
+absl::Status ReadScript(const std::filesystem::path& folder, v1::Script& script);
+
+// As LoadPlan, from the plan file's text; `file` is its name in messages. Reads no files: a script of one
+// needs its text beside it.
 absl::StatusOr<v1::Plan> ParsePlan(absl::string_view yaml, const std::string& file,
                                    const PlanOverrides& overrides = {});
 

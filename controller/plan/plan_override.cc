@@ -86,9 +86,32 @@ class Override {
       Write(message, *field);
       return nullptr;
     }
+    if (field->is_map()) return StepIntoMap(message, *field);
     if (field->is_repeated()) return StepIntoList(message, *field);
     if (IsGroup(*field)) return message.GetReflection()->MutableMessage(&message, field);
     Wrong(path_, absl::StrCat("has no fields of its own; expected ", ExpectedValue(*field)));
+    return nullptr;
+  }
+
+  // An entry is replaced, or added; its value is taken as it is, as that of any text.
+  Message* StepIntoMap(Message& message, const FieldDescriptor& field) {
+    const std::string& name = keys_[next_++];
+    path_ = FieldPath(path_, ShownText(name));
+    if (!AtEnd()) {
+      Wrong(path_, "has no fields of its own; expected a text");
+      return nullptr;
+    }
+    const FieldDescriptor& key = *field.message_type()->map_key();
+    const Reflection& reflection = *message.GetReflection();
+    Message* entry = nullptr;
+    for (int i = 0; i < reflection.FieldSize(message, &field) && entry == nullptr; ++i) {
+      Message* other = reflection.MutableRepeatedMessage(&message, &field, i);
+      if (other->GetReflection()->GetString(*other, &key) == name) entry = other;
+    }
+    if (entry == nullptr) entry = reflection.AddMessage(&message, &field);
+    places_.Replace(path_, source_.name);
+    entry->GetReflection()->SetString(entry, &key, name);
+    entry->GetReflection()->SetString(entry, field.message_type()->map_value(), value_);
     return nullptr;
   }
 

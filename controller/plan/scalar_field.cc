@@ -52,13 +52,18 @@ bool IsDuration(const FieldDescriptor& field) {
          field.message_type() == google::protobuf::Duration::descriptor();
 }
 
+bool IsList(const FieldDescriptor& field) {
+  return field.is_repeated() && !field.is_map();
+}
+
 bool IsGroup(const FieldDescriptor& field) {
-  return field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE && !IsDuration(field);
+  return field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE && !IsDuration(field) && !field.is_map();
 }
 
 std::string ExpectedValue(const FieldDescriptor& field) {
   const v1::FieldRule& rule = RuleOf(field);
   if (IsDuration(field)) return absl::StrCat("a duration", Bounds(rule), ", such as 250us, 5ms or 3s");
+  if (field.is_map()) return "a map of texts by name";
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_BOOL:
       return "true or false";

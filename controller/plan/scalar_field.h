@@ -15,10 +15,13 @@ namespace trunkload {
 const v1::FieldRule& RuleOf(const google::protobuf::FieldDescriptor& field);
 
 bool IsDuration(const google::protobuf::FieldDescriptor& field);
-// A message that is not written as a single value.
+// Repeated, and written as a list. Plans' maps are repeated, too, and all of texts.
+bool IsList(const google::protobuf::FieldDescriptor& field);
+// A message that is not written as a single value, nor an entry of a map.
 bool IsGroup(const google::protobuf::FieldDescriptor& field);
 
-// What may be written for one value of the field, its bounds included: "a whole number from 1 to 10000".
+// What may be written for one value of the field, or for the whole of a map, its bounds included: "a whole
+// number from 1 to 10000".
 std::string ExpectedValue(const google::protobuf::FieldDescriptor& field);
 
 // Reads one value as YAML writes it into a field that is no group; appends where the field is repeated.

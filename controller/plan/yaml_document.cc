@@ -9,47 +9,25 @@
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
+#include "common/utf8.h"
 
 namespace trunkload {
 namespace {
 
-// One character of UTF-8 at the beginning of a text.
-struct Character {
-  uint32_t code = 0;
-  size_t bytes = 0;  // 0: not UTF-8
-};
-
-Character FirstCharacter(absl::string_view text) {
-  const auto byte = [text](size_t i) { return static_cast<uint8_t>(text[i]); };
-  const uint8_t lead = byte(0);
-  if (lead < 0x80) return {lead, 1};
-  const size_t bytes = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  if (lead < 0xc2 || lead > 0xf4 || text.size() < bytes) return {};
-  uint32_t code = lead & (0x7fu >> bytes);
-  for (size_t i = 1; i < bytes; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return {};
-    code = code << 6 | (byte(i) & 0x3f);
-  }
-  // Longer than need be, half of a pair, or past the end of Unicode.
-  const bool overlong = (bytes == 3 && code < 0x800) || (bytes == 4 && code < 0x10000);
-  if (overlong || (code >= 0xd800 && code <= 0xdfff) || code > 0x10ffff) return {};
-  return {code, bytes};
-}
-
 // Those that JSON escapes, too, so that no text of a plan holds them unescaped.
-bool IsControl(uint32_t code) {
+bool IsRefused(uint32_t code) {
   return code < 0x20 && code != '\t' && code != '\n' && code != '\r';
 }
 
 absl::Status CheckCharacters(absl::string_view text, const YamlSource& source) {
   YAML::Mark mark;
   for (size_t at = 0; at < text.size();) {
-    const Character character = FirstCharacter(text.substr(at));
+    const Utf8Character character = FirstCharacter(text.substr(at));
     if (character.bytes == 0) {
       return absl::InvalidArgumentError(
           absl::StrCat(source.PlaceOf(mark), ": not UTF-8; expected a text file, saved as UTF-8"));
     }
-    if (IsControl(character.code)) {
+    if (IsRefused(character.code)) {
       return absl::InvalidArgumentError(absl::StrCat(source.PlaceOf(mark), ": a control character (0x",
                                                      absl::Hex(character.code, absl::kZeroPad2),
                                                      "); expected text only"));

@@ -66,7 +66,7 @@ void YamlReader::ReadMessage(const YAML::Node& node, const std::string& path, Me
     // An empty value has no place of its own.
     if (pair.second.IsNull()) {
       Wrong(pair.first.Mark(), FieldPath(path, field->name()),
-            absl::StrCat("no value; expected ", field->is_repeated() ? "a list" : ExpectedValue(*field),
+            absl::StrCat("no value; expected ", IsList(*field) ? "a list" : ExpectedValue(*field),
                          ", or the field left out"));
       continue;
     }
@@ -107,7 +107,9 @@ const FieldDescriptor* YamlReader::FieldOf(const YAML::Node& key, const std::str
 
 void YamlReader::ReadField(const YAML::Node& node, const std::string& path, Message& message,
                            const FieldDescriptor& field) {
-  if (field.is_repeated()) {
+  if (field.is_map()) {
+    ReadMap(node, path, message, field);
+  } else if (field.is_repeated()) {
     ReadList(node, path, message, field);
   } else if (IsGroup(field)) {
     ReadMessage(node, path, *message.GetReflection()->MutableMessage(&message, &field));
@@ -135,6 +137,46 @@ void YamlReader::ReadList(const YAML::Node& node, const std::string& path, Messa
     }
     if (values_ > kMostYamlValues) return;
   }
+}
+
+void YamlReader::ReadMap(const YAML::Node& node, const std::string& path, Message& message,
+                         const FieldDescriptor& field) {
+  if (!CountValue(node.Mark())) return;
+  places_.Note(path, source_.PlaceOf(node.Mark()));
+  if (!node.IsMap()) {
+    Wrong(node.Mark(), path, absl::StrCat(KindOf(node), "; expected ", ExpectedValue(field)));
+    return;
+  }
+  const google::protobuf::Reflection& reflection = *message.GetReflection();
+  std::map<std::string, YAML::Mark> keys_before;
+  for (const auto& pair : node) {
+    if (!CountValue(pair.first.Mark())) return;
+    if (!pair.first.IsScalar()) {
+      Wrong(pair.first.Mark(), path, absl::StrCat(KindOf(pair.first), " as a key; expected a name"));
+      continue;
+    }
+    const std::string& name = pair.first.Scalar();
+    if (const auto [before, is_new] = keys_before.emplace(name, pair.first.Mark()); !is_new) {
+      Wrong(pair.first.Mark(), FieldPath(path, ShownText(name)),
+            absl::StrCat("written twice (first at ", source_.PlaceOf(before->second), "); expected it once"));
+      continue;
+    }
+    ReadMapEntry(pair.first, pair.second, path, *reflection.AddMessage(&message, &field));
+  }
+}
+
+void YamlReader::ReadMapEntry(const YAML::Node& key, const YAML::Node& value, const std::string& path,
+                              Message& entry) {
+  const std::string& name = key.Scalar();
+  entry.GetReflection()->SetString(&entry, entry.GetDescriptor()->map_key(), name);
+  const std::string value_path = FieldPath(path, ShownText(name));
+  // An empty value has no place of its own.
+  places_.Note(value_path, source_.PlaceOf(value.IsNull() ? key.Mark() : value.Mark()));
+  if (value.IsNull()) {
+    Wrong(key.Mark(), value_path, "no value; expected a text or a number, or the name left out");
+    return;
+  }
+  ReadScalar(value, value_path, entry, *entry.GetDescriptor()->map_value());
 }
 
 void YamlReader::ReadScalar(const YAML::Node& node, const std::string& path, Message& message,

@@ -53,6 +53,11 @@ class YamlReader {
   const google::protobuf::FieldDescriptor* FieldOf(const YAML::Node& key, const std::string& path,
                                                    const google::protobuf::Message& message,
                                                    std::map<std::string, YAML::Mark>& keys_before);
+  // Its values are kept as they are written, whatever type YAML sees in them.
+  void ReadMap(const YAML::Node& node, const std::string& path, google::protobuf::Message& message,
+               const google::protobuf::FieldDescriptor& field);
+  void ReadMapEntry(const YAML::Node& key, const YAML::Node& value, const std::string& path,
+                    google::protobuf::Message& entry);
   void ReadList(const YAML::Node& node, const std::string& path, google::protobuf::Message& message,
                 const google::protobuf::FieldDescriptor& field);
   void ReadScalar(const YAML::Node& node, const std::string& path, google::protobuf::Message& message,

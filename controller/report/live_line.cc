@@ -1,5 +1,6 @@
 #include "controller/report/live_line.h"
 
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -19,7 +20,8 @@ std::string StageText(const v1::Progress& progress) {
     case v1::Progress::STAGE_WAITING_FOR_AGENTS:
       return absl::StrCat("waiting for agents: ", progress.agents(), " of ", progress.agents_wanted());
     case v1::Progress::STAGE_SETTING_UP:
-      return "setting up tables";
+      return progress.step().empty() ? "setting up tables"
+                                     : absl::StrCat("setting up tables: ", progress.step());
     case v1::Progress::STAGE_CONNECTING:
       return "opening connections";
     case v1::Progress::STAGE_RUNNING:
@@ -34,6 +36,20 @@ std::string StageText(const v1::Progress& progress) {
 bool UnderLoad(const v1::Progress& progress) {
   return !progress.phase().empty() && (progress.stage() == v1::Progress::STAGE_RUNNING ||
                                        progress.stage() == v1::Progress::STAGE_DRAINING);
+}
+
+// How far loading rows has come, and how long the rest takes at the same rate.
+std::vector<std::string> LoadParts(const v1::Progress& progress) {
+  const auto loaded = static_cast<double>(progress.rows_loaded());
+  const auto all = static_cast<double>(progress.rows_to_load());
+  std::vector<std::string> parts = {absl::StrFormat("%s of %s rows (%.0f%%)",
+                                                    CountText(progress.rows_loaded()),
+                                                    CountText(progress.rows_to_load()), loaded / all * 100)};
+  if (loaded > 0 && progress.elapsed_s() > 0) {
+    parts.push_back(absl::StrCat(RateText(loaded / progress.elapsed_s()), " rows/s"));
+    parts.push_back(absl::StrFormat("%.0f s left", (all - loaded) * progress.elapsed_s() / loaded));
+  }
+  return parts;
 }
 
 }  // namespace
@@ -51,6 +67,11 @@ std::string LiveLine(const v1::Progress& progress, size_t columns) {
     parts.push_back(absl::StrCat("p99 ", LatencyText(progress.response_p99_us())));
     parts.push_back(Counted(progress.errors(), "error", "errors"));
     if (progress.dropped() > 0) parts.push_back(absl::StrCat(CountText(progress.dropped()), " dropped"));
+    if (progress.totals().skipped() > 0)
+      parts.push_back(absl::StrCat(CountText(progress.totals().skipped()), " skipped"));
+  }
+  if (progress.rows_to_load() > 0) {
+    for (std::string& part : LoadParts(progress)) parts.push_back(std::move(part));
   }
   if (progress.stage() != v1::Progress::STAGE_WAITING_FOR_AGENTS) {
     std::string agents = Counted(progress.agents(), "agent", "agents");

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "controller/plan/builtin_scripts.h"
 #include "controller/plan/plan_check.h"
 #include "controller/plan/plan_text.h"
 #include "controller/report/units.h"
@@ -52,12 +53,29 @@ std::string LengthText(const v1::Phase& phase) {
 }
 
 std::string ScriptText(const v1::Script& script, uint64_t weights) {
-  std::string text = Written(v1::Builtin_descriptor(), script.builtin());
-  if (script.builtin() != v1::BUILTIN_INSERT_SINGLE)
-    absl::StrAppend(&text, " of ", Counted(script.variables().batch(), "row"));
+  std::string text = script.name();
+  if (const auto batch = script.variables().find("batch");
+      IsInsert(script.builtin()) && batch != script.variables().end())
+    absl::StrAppend(&text, " of ", batch->second, batch->second == "1" ? " row" : " rows");
   absl::StrAppend(&text, ", ", ShareText(weights == 0 ? 0 : static_cast<double>(script.weight()) / weights));
-  return absl::StrCat(text, ", keys ",
-                      Written(v1::KeyDistribution_descriptor(), script.keys().distribution()));
+  if (IsInsert(script.builtin())) {
+    return absl::StrCat(text, ", keys ",
+                        Written(v1::KeyDistribution_descriptor(), script.keys().distribution()));
+  }
+  absl::StrAppend(&text, ", ", Written(v1::QueryMode_descriptor(), script.query_mode()));
+  if (script.max_tries() == 0) return absl::StrCat(text, ", tried until it succeeds");
+  return script.max_tries() == 1 ? text : absl::StrCat(text, ", ", script.max_tries(), " tries");
+}
+
+std::string FleetText(const v1::Fleet& fleet) {
+  const v1::Pool& pool = fleet.pool();
+  const std::string servers = Counted(fleet.application_servers(), "application server");
+  const std::string mode = absl::StrCat(Written(v1::PoolMode_descriptor(), pool.mode()), " mode");
+  if (fleet.has_connections())
+    return absl::StrCat(servers, ", ", mode, ": ", Counted(fleet.connections(), "connection"),
+                        ", spread evenly");
+  return absl::StrCat(servers, ", pool of ", Counted(pool.size(), "connection"), " each, ", mode, ": ",
+                      Counted(uint64_t{fleet.application_servers()} * pool.size(), "connection"));
 }
 
 }  // namespace
@@ -82,12 +100,7 @@ std::string PlanSummary(const v1::Plan& given) {
   } else {
     line("setup", "none: the tables are there already");
   }
-  const v1::Pool& pool = plan.fleet().pool();
-  line("fleet",
-       absl::StrCat(
-           Counted(plan.fleet().application_servers(), "application server"), ", pool of ",
-           Counted(pool.size(), "connection"), " each, ", Written(v1::PoolMode_descriptor(), pool.mode()),
-           " mode: ", Counted(uint64_t{plan.fleet().application_servers()} * pool.size(), "connection")));
+  line("fleet", FleetText(plan.fleet()));
   uint64_t weights = 0;
   for (const v1::Script& script : plan.scripts()) weights += script.weight();
   for (const v1::Script& script : plan.scripts()) line("scripts", ScriptText(script, weights));
@@ -104,8 +117,11 @@ std::string AssignmentSummary(const std::vector<v1::Assignment>& assignments) {
   for (size_t i = 0; i < assignments.size(); ++i) {
     const v1::Assignment& assignment = assignments[i];
     const int servers = assignment.application_servers_size();
+    uint64_t connections = 0;
+    for (const v1::ApplicationServer& server : assignment.application_servers())
+      connections += server.connections();
     absl::StrAppendFormat(&text, "  agent %d: %s, %s, %s\n", i + 1, Counted(servers, "application server"),
-                          Counted(uint64_t{assignment.pool().size()} * servers, "connection"),
+                          Counted(connections, "connection"),
                           Counted(std::min<uint64_t>(assignment.threads(), servers), "thread"));
     std::vector<std::string> parts;
     for (int p = 0; p < assignment.phases_size(); ++p) {

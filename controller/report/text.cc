@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "common/utf8.h"
 #include "controller/report/sqlstate_names.h"
 #include "controller/report/units.h"
 
@@ -123,12 +124,12 @@ uint64_t Sum(const google::protobuf::Map<std::string, uint64_t>& errors) {
 }
 
 void AddLatencies(const v1::Latencies& latencies, Page& page) {
-  page.Row("", {"p50", "p90", "p95", "p99", "p99.9", "max", "mean"});
+  page.Row("", {"p50", "p90", "p95", "p99", "p99.9", "max", "mean", "stddev"});
   const auto add = [&page](const std::string& name, const v1::LatencySummary& of) {
     if (of.count() == 0) return;
-    page.Row(name,
-             {LatencyText(of.p50()), LatencyText(of.p90()), LatencyText(of.p95()), LatencyText(of.p99()),
-              LatencyText(of.p99_9()), LatencyText(of.max()), LatencyText(of.mean())});
+    page.Row(name, {LatencyText(of.p50()), LatencyText(of.p90()), LatencyText(of.p95()),
+                    LatencyText(of.p99()), LatencyText(of.p99_9()), LatencyText(of.max()),
+                    LatencyText(of.mean()), LatencyText(of.stddev())});
     if (of.over_range() > 0)
       page.Line(absl::StrCat("    ", CountText(of.over_range()), " of them above 1 h"));
   };
@@ -144,14 +145,56 @@ void AddErrors(const std::string& what, const google::protobuf::Map<std::string,
   if (!errors.empty()) page.Folded(absl::StrCat(what, ": ", ErrorsText(errors)), "  ");
 }
 
+// What came of transactions besides success and dropping; for PhaseResult and ScriptResult, which share these
+// fields.
+template <typename Result>
+void AddOutcomes(const Result& result, Page& page) {
+  if (result.late() > 0)
+    page.Line(absl::StrCat("  late: ", CountText(result.late()), " above the phase's latency_limit"));
+  if (result.retried() > 0) {
+    page.Line(absl::StrCat("  retried: ", CountText(result.retried()), " transactions, ",
+                           CountText(result.retries()), " retries"));
+  }
+  AddErrors("errors", result.errors(), page);
+  const std::map<std::string, std::string> messages(result.error_messages().begin(),
+                                                    result.error_messages().end());
+  for (const auto& [code, message] : messages) page.Folded(absl::StrCat(code, ": ", message), "    ");
+}
+
+void AddCommands(const v1::ScriptResult& script, Page& page) {
+  if (script.commands().empty()) return;
+  const auto row = [&page](const std::vector<std::string>& cells, const std::string& text) {
+    std::string line = " ";
+    for (const std::string& cell : cells) absl::StrAppendFormat(&line, "%*s", kCellWidth, cell);
+    absl::StrAppend(&line, "  ", text);
+    page.Line(OneLine(line, kColumns));
+  };
+  page.Line();
+  row({"mean", "p50", "p99", "max", "failures"}, absl::StrCat("command of ", script.name()));
+  for (const v1::CommandResult& command : script.commands()) {
+    const v1::LatencySummary& latency = command.latency_us();
+    if (latency.count() == 0 && command.failures() == 0) continue;
+    row({LatencyText(latency.mean()), LatencyText(latency.p50()), LatencyText(latency.p99()),
+         LatencyText(latency.max()), CountText(command.failures())},
+        command.text());
+  }
+}
+
+// A column of their own where there are any.
+void AddSkipped(const v1::PhaseResult& phase, const std::string& cell, std::vector<std::string>& cells) {
+  if (phase.skipped() > 0) cells.push_back(cell);
+}
+
 void AddScript(const v1::PhaseResult& phase, const v1::ScriptResult& script, Page& page) {
   const double seconds = phase.duration_s();
   const double offered_s = phase.offered_per_s() > 0 ? phase.offered() / phase.offered_per_s() : seconds;
   const auto rate = [](double count, double over_s) { return RateText(over_s > 0 ? count / over_s : 0); };
-  page.Row(script.name(),
-           {rate(script.offered(), offered_s), rate(script.transactions(), seconds),
-            rate(script.rows(), seconds), CountText(script.transactions()), CountText(script.rows()),
-            CountText(Sum(script.errors())), CountText(script.dropped())});
+  std::vector<std::string> cells = {rate(script.offered(), offered_s), rate(script.transactions(), seconds),
+                                    rate(script.rows(), seconds),      CountText(script.transactions()),
+                                    CountText(script.rows()),          CountText(Sum(script.errors())),
+                                    CountText(script.dropped())};
+  AddSkipped(phase, CountText(script.skipped()), cells);
+  page.Row(OneLine(script.name(), kLabelWidth - 1), cells);
 }
 
 void AddPhase(const v1::PhaseResult& phase, Page& page) {
@@ -159,27 +202,38 @@ void AddPhase(const v1::PhaseResult& phase, Page& page) {
   page.Line(absl::StrFormat("Phase %s, %.1f s%s", phase.name(), phase.duration_s(),
                             phase.recorded() ? "" : " (warm-up, not judged)"),
             Paint::kHeading);
-  page.Row("", {"offered/s", "done/s", "rows/s", "done", "rows", "errors", "dropped"});
-  const uint64_t errors = Sum(phase.errors());
-  page.Row("all", {RateText(phase.offered_per_s()), RateText(phase.throughput_per_s()),
-                   RateText(phase.rows_per_s()), CountText(phase.transactions()), CountText(phase.rows()),
-                   CountText(errors), CountText(phase.dropped())});
+  std::vector<std::string> heads = {"offered/s", "done/s", "rows/s", "done", "rows", "errors", "dropped"};
+  AddSkipped(phase, "skipped", heads);
+  page.Row("", heads);
+  std::vector<std::string> all = {RateText(phase.offered_per_s()), RateText(phase.throughput_per_s()),
+                                  RateText(phase.rows_per_s()),    CountText(phase.transactions()),
+                                  CountText(phase.rows()),         CountText(Sum(phase.errors())),
+                                  CountText(phase.dropped())};
+  AddSkipped(phase, CountText(phase.skipped()), all);
+  page.Row("all", all);
   const bool several = phase.scripts_size() > 1;
   if (several) {
     for (const v1::ScriptResult& script : phase.scripts()) AddScript(phase, script, page);
   }
-  AddErrors("errors", phase.errors(), page);
+  AddOutcomes(phase, page);
+  if (phase.aborted_clients() > 0) {
+    page.Line(absl::StrCat("  clients that ended before the phase did: ", CountText(phase.aborted_clients())),
+              Paint::kBad);
+  }
   AddErrors("connecting failed", phase.connect_errors(), page);
   if (phase.connections_lost() > 0)
     page.Line(absl::StrCat("  connections lost: ", CountText(phase.connections_lost())));
   page.Line();
   AddLatencies(phase.latency_us(), page);
-  if (!several || !phase.recorded()) return;
+  if (!phase.recorded()) return;
   for (const v1::ScriptResult& script : phase.scripts()) {
-    page.Line();
-    page.Line(absl::StrCat("  ", script.name()));
-    AddErrors("errors", script.errors(), page);
-    AddLatencies(script.latency_us(), page);
+    if (several) {
+      page.Line();
+      page.Line(absl::StrCat("  ", script.name()));
+      AddOutcomes(script, page);
+      AddLatencies(script.latency_us(), page);
+    }
+    AddCommands(script, page);
   }
 }
 

@@ -1,5 +1,6 @@
 #include "agent/application_server.h"
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/duration.h"
 #include "gmock/gmock.h"
@@ -88,14 +89,14 @@ TEST_F(ApplicationServerTest, ScriptsArePickedByWeight) {
   script().set_weight(3);
   v1::Script& batch = *assignment_.add_scripts();
   batch.set_builtin(v1::BUILTIN_INSERT_BATCH);
-  batch.mutable_variables()->set_batch(7);
+  (*batch.mutable_variables())["batch"] = "7";
   batch.set_weight(1);
   v1::Script& never = *assignment_.add_scripts();
   never.set_builtin(v1::BUILTIN_INSERT_SINGLE);
   never.set_weight(0);
   v1::Script& copy = *assignment_.add_scripts();
   copy.set_builtin(v1::BUILTIN_INSERT_COPY);
-  copy.mutable_variables()->set_batch(11);
+  (*copy.mutable_variables())["batch"] = "11";
   copy.set_weight(1);
   AddClosed(4, 500);
   ASSERT_TRUE(Open()) << failure();
@@ -155,11 +156,15 @@ TEST_F(ApplicationServerTest, WhatWaitsTooLongIsGivenUp) {
 TEST_F(ApplicationServerTest, AClientThatWaitedTooLongTriesAgain) {
   Serve({.delay = absl::Hours(1)});
   *pool().mutable_acquire_timeout() = ToProto(absl::Milliseconds(5));
-  *AddClosed(3, 10).mutable_drain_timeout() = ToProto(absl::Milliseconds(50));
+  v1::Phase& phase = AddClosed(3);
+  *phase.mutable_duration() = ToProto(absl::Milliseconds(100));
+  *phase.mutable_drain_timeout() = ToProto(absl::ZeroDuration());
   ASSERT_TRUE(Open()) << failure();
   const Slice slice = Run(0);
   ExpectSums(slice.scripts[0]);
-  EXPECT_THAT(Errors(slice.scripts[0].errors), ElementsAre(Pair("pool_timeout", 8), Pair("unfinished", 2)));
+  // The third's last one may wait still.
+  EXPECT_THAT(Errors(slice.scripts[0].errors),
+              ElementsAre(Pair("pool_timeout", testing::Gt(2)), Pair("unfinished", testing::Ge(2))));
 }
 
 // --- Pool modes.
@@ -371,7 +376,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST_P(AnswerTest, IsReadInFull) {
   Serve(GetParam().server);
   script().set_builtin(GetParam().builtin);
-  script().mutable_variables()->set_batch(GetParam().batch);
+  (*script().mutable_variables())["batch"] = absl::StrCat(GetParam().batch);
   AddClosed(2, 10);
   ASSERT_TRUE(Open()) << failure();
   const Slice slice = Run(0);

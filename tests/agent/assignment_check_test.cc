@@ -12,13 +12,12 @@ namespace {
 v1::Assignment Followable() {
   v1::Assignment assignment;
   v1::Pool& pool = *assignment.mutable_pool();
-  pool.set_size(8);
   *pool.mutable_acquire_timeout() = ToProto(absl::Seconds(5));
   *pool.mutable_connect_timeout() = ToProto(absl::Seconds(5));
   v1::Script& script = *assignment.add_scripts();
   script.set_builtin(v1::BUILTIN_INSERT_BATCH);
   script.set_weight(1);
-  script.mutable_variables()->set_batch(100);
+  (*script.mutable_variables())["batch"] = "100";
   v1::Phase& closed = *assignment.add_phases();
   closed.mutable_load()->mutable_closed()->set_clients(4);
   closed.set_transactions(10);
@@ -26,6 +25,7 @@ v1::Assignment Followable() {
   open.mutable_load()->mutable_open()->set_rate(1'000);
   *open.mutable_duration() = ToProto(absl::Seconds(1));
   v1::ApplicationServer& server = *assignment.add_application_servers();
+  server.set_connections(8);
   v1::PhaseShare& share = *server.add_shares();
   share.set_clients(4);
   share.set_transactions(10);
@@ -35,7 +35,29 @@ v1::Assignment Followable() {
 }
 
 TEST(AssignmentCheckTest, TakesWhatAPlannerSends) {
-  EXPECT_TRUE(CheckAssignment(Followable()).ok()) << CheckAssignment(Followable());
+  const absl::Status status = CheckAssignment(Followable(), /*allow_shell=*/false);
+  EXPECT_TRUE(status.ok()) << status;
+}
+
+v1::Assignment WithScript(const char* text) {
+  v1::Assignment assignment = Followable();
+  v1::Script& script = *assignment.mutable_scripts(0);
+  script.clear_builtin();
+  script.clear_variables();
+  script.set_name("mine");
+  script.set_text(text);
+  script.set_query_mode(v1::QUERY_MODE_PREPARED);
+  return assignment;
+}
+
+TEST(AssignmentCheckTest, RunsTheShellOnlyWhereItIsAllowed) {
+  for (const char* text : {"SELECT 1;\n\\shell true\n", "SELECT 1;\n\\setshell x echo 1\n"}) {
+    const v1::Assignment assignment = WithScript(text);
+    EXPECT_TRUE(CheckAssignment(assignment, /*allow_shell=*/true).ok());
+    const absl::Status refused = CheckAssignment(assignment, /*allow_shell=*/false);
+    EXPECT_THAT(std::string(refused.message()),
+                testing::AllOf(testing::HasSubstr("mine:2:1"), testing::HasSubstr("--allow-shell")));
+  }
 }
 
 struct Fault {
@@ -50,7 +72,8 @@ INSTANTIATE_TEST_SUITE_P(
     , AssignmentFaultTest,
     testing::Values(
         Fault{"NoPhases", [](v1::Assignment& a) { a.clear_phases(); }, "nothing to do"},
-        Fault{"NoPool", [](v1::Assignment& a) { a.mutable_pool()->set_size(0); }, "a pool that can't be"},
+        Fault{"NoPool", [](v1::Assignment& a) { a.mutable_application_servers(0)->clear_connections(); },
+              "a pool that can't be"},
         Fault{"NoAcquireTimeout", [](v1::Assignment& a) { a.mutable_pool()->clear_acquire_timeout(); },
               "a time-out of nothing"},
         Fault{"NegativeConnectTimeout",
@@ -83,13 +106,31 @@ INSTANTIATE_TEST_SUITE_P(
               [](v1::Assignment& a) { a.mutable_application_servers(0)->mutable_shares()->RemoveLast(); },
               "without its shares"},
         Fault{"ServerTooMany", [](v1::Assignment& a) { a.mutable_application_servers(0)->set_number(1); },
-              "an application server too many"}),
+              "an application server too many"},
+        Fault{"WrongText", [](v1::Assignment& a) { a = WithScript("\\set x"); }, "mine:1:"},
+        Fault{"NoQueryMode",
+              [](v1::Assignment& a) {
+                a = WithScript("SELECT 1;");
+                a.mutable_scripts(0)->clear_query_mode();
+              },
+              "a query mode that this agent does not know"},
+        Fault{"SimplePipeline",
+              [](v1::Assignment& a) {
+                a = WithScript("\\startpipeline\nSELECT 1;\n\\endpipeline");
+                a.mutable_scripts(0)->set_query_mode(v1::QUERY_MODE_SIMPLE);
+              },
+              "the simple protocol has no pipelines"},
+        Fault{"NegativeLimit",
+              [](v1::Assignment& a) { a.mutable_phases(0)->mutable_latency_limit()->set_seconds(-1); },
+              "a latency limit that can't be"},
+        Fault{"MoreThanAllLogged", [](v1::Assignment& a) { a.mutable_phases(0)->set_log_sampling(1.5); },
+              "a share that can't be"}),
     [](const auto& info) { return info.param.name; });
 
 TEST_P(AssignmentFaultTest, IsRefused) {
   v1::Assignment assignment = Followable();
   GetParam().make(assignment);
-  const absl::Status status = CheckAssignment(assignment);
+  const absl::Status status = CheckAssignment(assignment, /*allow_shell=*/false);
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), testing::HasSubstr(GetParam().said));
 }

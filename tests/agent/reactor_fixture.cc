@@ -94,7 +94,10 @@ bool ReactorFixture::Open() {
     ended_ = true;
   };
   std::vector<const v1::ApplicationServer*> servers;
-  for (const v1::ApplicationServer& server : assignment_.application_servers()) servers.push_back(&server);
+  for (v1::ApplicationServer& server : *assignment_.mutable_application_servers()) {
+    server.set_connections(assignment_.pool().size());
+    servers.push_back(&server);
+  }
   reactor_ = std::make_unique<Reactor>(assignment_, servers, std::move(callbacks));
   absl::MutexLock lock(&mutex_);
   EXPECT_TRUE(mutex_.AwaitWithTimeout(absl::Condition(&told_), kPatience)) << "neither ready nor failed";
@@ -130,7 +133,7 @@ Slice ReactorFixture::End() {
     absl::MutexLock lock(&mutex_);
     EXPECT_TRUE(mutex_.AwaitWithTimeout(absl::Condition(&ended_), kPatience)) << "the phase does not end";
   }
-  Slice sum(static_cast<size_t>(assignment_.scripts_size()));
+  Slice sum(reactor_->recorder().commands_of_scripts());
   slices_ = 0;
   while (std::unique_ptr<Slice> slice = reactor_->recorder().Collect()) {
     if (slices_++ == 0) sum.first_second = slice->first_second;
@@ -167,7 +170,7 @@ uint64_t Sum(const ErrorCounts& errors) {
 }
 
 void ExpectSums(const ScriptSlice& script) {
-  EXPECT_EQ(script.offered, script.transactions + Sum(script.errors) + script.dropped);
+  EXPECT_EQ(script.offered, script.transactions + Sum(script.errors) + script.dropped + script.skipped);
   for (const Histogram* histogram :
        {&script.response, &script.service, &script.pool_wait, &script.send_lag}) {
     EXPECT_EQ(histogram->count(), script.transactions);

@@ -15,7 +15,7 @@ TransactionTimes EndingAt(int64_t ended) {
 }
 
 TEST(RecorderTest, EveryLatencyCountsFromItsOwnInstant) {
-  Recorder recorder(2);
+  Recorder recorder({0, 0});
   recorder.Start(kStart);
   recorder.Record(1, EndingAt(kStart + 10'000), 3);
   recorder.Finish(kStart + 20'000);
@@ -34,7 +34,7 @@ TEST(RecorderTest, EveryLatencyCountsFromItsOwnInstant) {
 }
 
 TEST(RecorderTest, ATransactionCountsInTheSecondInWhichItEnds) {
-  Recorder recorder(1);
+  Recorder recorder({0});
   recorder.Start(kStart);
   recorder.Record(0, EndingAt(kStart + kSecond - 1), 1);
   recorder.Record(0, EndingAt(kStart + kSecond), 1);
@@ -50,7 +50,7 @@ TEST(RecorderTest, ATransactionCountsInTheSecondInWhichItEnds) {
 }
 
 TEST(RecorderTest, WhatNobodyCollectsBecomesCoarserAndIsNeverLost) {
-  Recorder recorder(1);
+  Recorder recorder({0});
   recorder.Start(kStart);
   constexpr int kSeconds = 20;
   for (int second = 0; second < kSeconds; ++second) {
@@ -70,7 +70,7 @@ TEST(RecorderTest, WhatNobodyCollectsBecomesCoarserAndIsNeverLost) {
 }
 
 TEST(RecorderTest, FailuresCountByCodeWithTheirResponseTime) {
-  Recorder recorder(1);
+  Recorder recorder({0});
   recorder.Start(kStart);
   recorder.RecordFailure(0, kStart, kStart + 7'000, "23505");
   recorder.RecordFailure(0, kStart, kStart + 9'000, kPoolTimeout);

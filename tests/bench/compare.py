@@ -9,11 +9,55 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import lab  # noqa: E402
 
 RELEASE = os.path.join(lab.REPOSITORY, "build", "release")
-# The same statement as the agent's insert-single, and parameters of the same length.
-PGBENCH_SCRIPT = """\\set id random(1, 1000000000000)
+
+
+class Workload:
+    """One transaction, as the agent runs it and as pgbench does."""
+
+    def __init__(self, name, pgbench_script, plan_script=None, variables=None):
+        self.name, self.pgbench_script, self.variables = name, pgbench_script, variables or {}
+        self.plan_script = plan_script or {"text": pgbench_script, "variables": self.variables}
+
+
+INSERT = Workload(
+    "insert",
+    # The same statement as the agent's insert-single, and parameters of the same length.
+    """\\set id random(1, 1000000000000)
 INSERT INTO users (id, name, email) VALUES (:id, :name, :email);
+""",
+    {"builtin": "insert-single"},
+    {"name": "user 1234567", "email": "user1234567@example.com"},
+)
+SELECT_ONLY = Workload(
+    "select-only",
+    """\\set aid random(1, 100000 * :scale)
+SELECT abalance FROM pgbench_accounts WHERE aid = :aid;
+""",
+)
+TPCB_LIKE = Workload(
+    "tpcb-like",
+    """\\set aid random(1, 100000 * :scale)
+\\set bid random(1, 1 * :scale)
+\\set tid random(1, 10 * :scale)
+\\set delta random(-5000, 5000)
+BEGIN;
+UPDATE pgbench_accounts SET abalance = abalance + :delta WHERE aid = :aid;
+SELECT abalance FROM pgbench_accounts WHERE aid = :aid;
+UPDATE pgbench_tellers SET tbalance = tbalance + :delta WHERE tid = :tid;
+UPDATE pgbench_branches SET bbalance = bbalance + :delta WHERE bid = :bid;
+INSERT INTO pgbench_history (tid, bid, aid, delta, mtime) VALUES (:tid, :bid, :aid, :delta, CURRENT_TIMESTAMP);
+END;
+""",
+)
+TEN_STATEMENTS = Workload(
+    "ten statements with an expression each",
+    "".join(
+        f"""\\set key{i} 1 + (hash(random_zipfian(1, 100000, 1.1)) & 65535) % greatest({i}, 1000 * :scale)
+SELECT abalance FROM pgbench_accounts WHERE aid = :key{i} AND bid <> {i};
 """
-PGBENCH_VARIABLES = ["-D", "name=user 1234567", "-D", "email=user1234567@example.com"]
+        for i in range(10)
+    ),
+)
 
 
 def split_cores():
@@ -32,10 +76,10 @@ def ended(process):
 class Bench:
     """One server, one kind of load."""
 
-    def __init__(self, place, core, server, connections, seconds, rate=None):
-        self.place, self.core, self.server = place, core, server
+    def __init__(self, place, core, server, connections, seconds, rate=None, workload=INSERT):
+        self.place, self.core, self.server, self.workload = place, core, server, workload
         self.connections, self.seconds, self.rate = connections, seconds, rate
-        self.script = place.file("insert.sql", PGBENCH_SCRIPT)
+        self.script = place.file("script.sql", workload.pgbench_script)
         self._start_cpu = None
 
     def start(self, *command):
@@ -51,7 +95,7 @@ class Bench:
             "name": "bench",
             "target": {"conninfo": self.server.conninfo},
             "fleet": {"application_servers": 1, "pool": {"size": self.connections}},
-            "scripts": [{"builtin": "insert-single"}],
+            "scripts": [self.workload.plan_script],
             "phases": [{"name": "measured", "duration": f"{self.seconds}s", "load": load}],
         }
         if isinstance(self.server, lab.Database):
@@ -109,7 +153,8 @@ class Bench:
     def _pgbench_cpu(self, arguments):
         pgbench = os.path.join(lab.postgres_bin(), "pgbench")
         how = f"-n -M prepared -j 1 -c {self.connections} -f {self.script}".split()
-        process = self.start(pgbench, *how, *PGBENCH_VARIABLES, *arguments, self.server.conninfo)
+        variables = [f"-D{name}={value}" for name, value in self.workload.variables.items()]
+        process = self.start(pgbench, *how, *variables, *arguments, self.server.conninfo)
         return process, ended(process)
 
     def bare_loop(self):
@@ -217,6 +262,17 @@ def main():
                 "(at least) 1.00",
                 digits=0,
             )
+        for workload, limit in [(SELECT_ONLY, 0.95), (TPCB_LIKE, 0.95), (TEN_STATEMENTS, 1.00)]:
+            bench = Bench(place, client_core, wire, 16, seconds, workload=workload)
+            got = bench.rounds(rounds, agent=bench.agent, pgbench=bench.pgbench)
+            table.add(
+                f"CPU µs a transaction, 16 connections, {workload.name}",
+                got["agent"]["cpu_us"],
+                got["agent"]["whole_cpu_us"],
+                got["pgbench"]["cpu_us"],
+                None,
+                f"{limit:.2f} of pgbench",
+            )
         bench = Bench(place, client_core, database, 16, seconds)
         got = bench.rounds(rounds, agent=bench.agent, pgbench=bench.pgbench)
         table.add(
@@ -257,7 +313,7 @@ def main():
         wire.close()
         place.close()
     print(
-        f"Prepared single inserts over TCP; medians of {rounds} rounds of {seconds} s, in turns; servers on "
+        f"Prepared statements over TCP, single inserts unless another script is named; medians of {rounds} rounds of {seconds} s, in turns; servers on "
         f"{', '.join(f'core {core}' for core in server_cores)}, each client by itself on core {client_core}.\n"
     )
     table.print()

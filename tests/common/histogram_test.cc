@@ -82,6 +82,57 @@ TEST(HistogramTest, MergingIsRecordingAllInOne) {
   }
 }
 
+TEST(HistogramTest, TheStandardDeviationIsExactAndNotThatOfBuckets) {
+  Histogram histogram;
+  EXPECT_EQ(histogram.stddev_ns(), 0);
+  for (const int64_t micros : {2, 4, 4, 4, 5, 5, 7, 9}) histogram.Record(micros * 1000);
+  EXPECT_DOUBLE_EQ(histogram.stddev_ns(), 2000) << "of all, not of a sample";
+  Histogram same;
+  for (int i = 0; i < 1000; ++i) same.Record(123'456'789);
+  EXPECT_NEAR(same.stddev_ns(), 0, 10);
+  // All of these fall in one bucket.
+  Histogram near;
+  for (const int64_t nanos : {1'000'000'000, 1'000'000'002, 1'000'200'000}) near.Record(nanos);
+  EXPECT_NEAR(near.stddev_ns(), 94280, 1);
+  Histogram hours;
+  for (int i = 0; i < 1000; ++i) hours.Record((i % 2 + 1) * kHour);
+  EXPECT_NEAR(hours.stddev_ns(), kHour / 2.0, 1e6) << "those over range count, too";
+}
+
+TEST(HistogramTest, StandardDeviationsMergeExactly) {
+  std::mt19937_64 random(5);
+  Histogram parts[2], all, from_wire;
+  double sum = 0, squares = 0;
+  for (int i = 0; i < 10'000; ++i) {
+    const auto value = static_cast<int64_t>(random() % 50'000'000);
+    parts[i % 2].Record(value);
+    all.Record(value);
+    sum += static_cast<double>(value);
+    squares += static_cast<double>(value) * static_cast<double>(value);
+  }
+  const double expected = std::sqrt(squares / 1e4 - sum / 1e4 * sum / 1e4);
+  EXPECT_NEAR(all.stddev_ns(), expected, expected * 1e-9);
+  for (const Histogram& part : parts) from_wire.MergeChecked(part.ToProto());
+  parts[0].Merge(parts[1]);
+  EXPECT_NEAR(parts[0].stddev_ns(), expected, expected * 1e-9);
+  EXPECT_NEAR(from_wire.stddev_ns(), expected, expected * 1e-9);
+}
+
+TEST(HistogramTest, APeerWithoutSquaresHasNoDeviation) {
+  Histogram histogram;
+  for (int64_t value : {1000, 9000}) histogram.Record(value);
+  v1::Histogram proto = histogram.ToProto();
+  EXPECT_DOUBLE_EQ(proto.sum_squares_ns2(), 82e6);
+  proto.clear_sum_squares_ns2();
+  const absl::StatusOr<Histogram> without = Histogram::FromProto(proto);
+  ASSERT_TRUE(without.ok()) << without.status();
+  EXPECT_EQ(without->stddev_ns(), 0);
+  for (const double squares : {-1.0, std::nan(""), HUGE_VAL}) {
+    proto.set_sum_squares_ns2(squares);
+    EXPECT_FALSE(Histogram::FromProto(proto).ok()) << squares;
+  }
+}
+
 TEST(HistogramTest, TheWireGivesBackWhatWasSent) {
   Histogram histogram;
   for (int64_t value = 1; value < 4 * kHour; value = value * 3 + 1) histogram.Record(value);

@@ -130,6 +130,7 @@ class ControllerTest : public testing::Test, private ControllerOutside {
   }
   void Disconnect(AgentId agent, const absl::Status& why) override { disconnected_[agent] = why; }
   void PrepareTarget(const v1::Plan&) override { ++preparations_; }
+  void FinishTarget(const v1::Plan&, bool) override { ++preparations_; }
   void CancelPrepareTarget() override { --preparations_; }
   void OnProgress(const v1::Progress& progress) override { progress_.push_back(progress); }
   void OnRunEnded(absl::StatusOr<v1::RunResult> result) override { result_ = std::move(result); }
@@ -205,6 +206,8 @@ TEST_F(ControllerTest, ProgressTellsTheNewestCompleteSecond) {
   EXPECT_EQ(progress_.back().phase(), "closed");
   EXPECT_EQ(progress_.back().duration_s(), 5);
   EXPECT_EQ(progress_.back().agents(), 2);
+  EXPECT_EQ(progress_.back().totals().seconds(), 1);
+  EXPECT_EQ(progress_.back().totals().transactions(), 42);
   const size_t before = progress_.size();
   RunUntil(start_ns_[1] + 4 * kSecond + kSecond / 2);
   EXPECT_EQ(progress_.size(), before + 3) << "once a second";
@@ -250,6 +253,50 @@ TEST_F(ControllerTest, AReasonFromAnAgentIsOneLineForATerminal) {
   const std::string reason = (*result_)->verdict().reasons(0);
   EXPECT_THAT(reason, HasSubstr("no [2J memory"));
   EXPECT_LT(reason.size(), 1000);
+}
+
+TEST_F(ControllerTest, ClientsThatEndedMakeTheRunInvalidWithOneMessage) {
+  StartTwo();
+  v1::AgentMessage message;
+  v1::Interval& interval = *message.mutable_interval();
+  v1::ScriptInterval& script = *interval.add_scripts();
+  script.set_transactions(5);
+  (*script.mutable_errors())["40001"] = 7;
+  (*script.mutable_error_messages())["40001"] = "could not serialize";
+  (*script.mutable_errors())["script_error"] = 2;
+  (*script.mutable_error_messages())["script_error"] = "pay:1:8: division by zero";
+  interval.set_aborted_clients(2);
+  controller_.OnAgentMessage(1, message, clock_.now_ns);
+  EndPhase(1, 1);
+  EndPhase(2, 0);
+  ASSERT_TRUE(result_ && result_->ok());
+  EXPECT_EQ((*result_)->phases(0).aborted_clients(), 2);
+  EXPECT_THAT(
+      (*result_)->verdict().reasons(),
+      testing::ElementsAre("phase closed: 2 clients ended before the phase did, because a transaction "
+                           "failed: pay:1:8: division by zero"));
+}
+
+TEST_F(ControllerTest, TellsHowLongConnectingTook) {
+  Join(1, "a-1");
+  Start(4, 1);
+  RunUntil(clock_.now_ns);
+  controller_.OnTargetPrepared(v1::ServerInfo());
+  v1::AgentMessage message;
+  message.mutable_ready()->set_run_id(run_id_);
+  message.mutable_ready()->set_connecting_ns(12'500'000);
+  controller_.OnAgentMessage(1, message, clock_.now_ns);
+  RunUntil(clock_.now_ns + kSecond);
+  EndPhase(1, 0);
+  ASSERT_TRUE(result_ && result_->ok());
+  EXPECT_EQ((*result_)->agents(0).connecting_us(), 12'500);
+  message.mutable_ready()->set_connecting_ns(UINT64_MAX);
+  Start(4, 1);
+  RunUntil(clock_.now_ns);
+  controller_.OnTargetPrepared(v1::ServerInfo());
+  message.mutable_ready()->set_run_id(run_id_);
+  controller_.OnAgentMessage(1, message, clock_.now_ns);
+  EXPECT_TRUE(absl::IsInvalidArgument(disconnected_[1]));
 }
 
 TEST_F(ControllerTest, AResultIsBuiltFromWhatCameBeforeAllWereLost) {

@@ -1,6 +1,8 @@
 #include "controller/merger.h"
 
 #include <cmath>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "controller/phase_result.h"
@@ -78,6 +80,7 @@ TEST_F(MergerTest, MergingTwiceIsMergingOnce) {
   EXPECT_EQ(result.errors().at("40001"), 6);
   EXPECT_DOUBLE_EQ(result.error_rate(), 9.0 / 39);
   EXPECT_EQ(result.latency_us().response().count(), 30);
+  EXPECT_NEAR(result.latency_us().response().stddev(), 0, 0.01);
   EXPECT_EQ(merger_.agents().at(7).transactions, 20);
 }
 
@@ -159,11 +162,154 @@ TEST_F(MergerTest, RefusesMalformedIntervalsWithoutTrace) {
 
 TEST_F(MergerTest, TakesTheCodesThatAreNoSqlstate) {
   v1::Interval interval = Slice(0, 0, 0);
-  for (const char* code : {"pool_timeout", "unfinished", "other", "08006"}) {
+  for (const char* code : {"pool_timeout", "unfinished", "other", "08006", "not_one_row", "in_transaction",
+                           "script_error", "pipeline_open", "shell_failed"}) {
     (*interval.mutable_scripts(0)->mutable_errors())[code] = 1;
   }
   EXPECT_TRUE(merger_.Merge(7, interval, 100).ok());
   EXPECT_EQ(Result().errors().at("other"), 1);
+}
+
+// A plan whose first script is in pgbench's language, and measured by its commands.
+class TextMergerTest : public testing::Test {
+ protected:
+  TextMergerTest() {
+    v1::Script& script = *plan_.mutable_scripts(0);
+    script.set_name("pay");
+    script.set_text("\\set a 1\n  UPDATE t\n  SET b = :a; SELECT 1;\n\\if :a\n\\endif\n");
+    script.set_per_command(true);
+    merger_.emplace(plan_, 1, std::vector<AgentId>{7, 8});
+  }
+  static v1::Interval Measured(uint64_t number) {
+    v1::Interval interval = Slice(number, static_cast<uint32_t>(number), static_cast<uint32_t>(number));
+    v1::ScriptInterval& script = *interval.mutable_scripts(0);
+    script.set_skipped(5);
+    script.set_late(2);
+    script.set_retried(3);
+    script.set_retries(4);
+    (*script.mutable_error_messages())["40001"] = "could not\nserialize";
+    for (int i = 0; i < 4; ++i) {
+      Histogram latency;
+      for (int j = 0; j <= i; ++j) latency.Record((i + 1) * kMillisecond);
+      v1::CommandInterval& command = *script.add_commands();
+      *command.mutable_latency() = latency.ToProto();
+      command.set_failures(static_cast<uint64_t>(i));
+      command.set_retries(static_cast<uint64_t>(i) / 2);
+    }
+    interval.set_aborted_clients(1);
+    return interval;
+  }
+  v1::PhaseResult Result() { return MakePhaseResult(plan_, 1, 10, *merger_, Total(*merger_)); }
+
+  v1::Plan plan_ = TwoScripts();
+  std::optional<Merger> merger_;
+};
+
+TEST_F(TextMergerTest, AddsUpWhatBecameOfTransactions) {
+  for (const AgentId agent : {7, 8}) ASSERT_TRUE(merger_->Merge(agent, Measured(0), 100).ok());
+  const v1::PhaseResult result = Result();
+  EXPECT_EQ(result.skipped(), 10);
+  EXPECT_EQ(result.late(), 4);
+  EXPECT_EQ(result.retried(), 6);
+  EXPECT_EQ(result.retries(), 8);
+  EXPECT_EQ(result.aborted_clients(), 2);
+  EXPECT_EQ(result.error_messages().at("40001"), "could not serialize") << "one line";
+  EXPECT_EQ(result.scripts(0).name(), "pay");
+  EXPECT_EQ(result.scripts(0).skipped(), 10);
+  EXPECT_EQ(result.scripts(0).error_messages_size(), 1);
+  EXPECT_EQ(result.scripts(1).error_messages_size(), 0);
+  EXPECT_DOUBLE_EQ(result.error_rate(), 6.0 / 26) << "the skipped ones did not fail";
+  EXPECT_EQ(result.series(0).skipped(), 10);
+  EXPECT_EQ(result.series(0).errors(), 4);
+  EXPECT_EQ(result.series(0).transactions(), 20);
+}
+
+TEST_F(TextMergerTest, AddsUpCommandsByTheirFirstLines) {
+  for (const AgentId agent : {7, 8}) ASSERT_TRUE(merger_->Merge(agent, Measured(0), 100).ok());
+  const v1::PhaseResult result = Result();
+  ASSERT_EQ(result.scripts(0).commands_size(), 4);
+  EXPECT_EQ(result.scripts(1).commands_size(), 0);
+  std::vector<std::string> texts;
+  for (const v1::CommandResult& command : result.scripts(0).commands()) texts.push_back(command.text());
+  EXPECT_THAT(texts, testing::ElementsAre("\\set a 1", "UPDATE t", "SELECT 1;", "\\if :a"));
+  const v1::CommandResult& last = result.scripts(0).commands(3);
+  EXPECT_EQ(last.latency_us().count(), 8);
+  EXPECT_NEAR(last.latency_us().mean(), 4000, 1);
+  EXPECT_EQ(last.failures(), 6);
+  EXPECT_EQ(last.retries(), 2);
+}
+
+TEST_F(TextMergerTest, RefusesWhatItsScriptCanNotGive) {
+  std::vector<v1::Interval> malformed(10, Measured(0));
+  malformed[0].mutable_scripts(0)->add_commands();
+  malformed[1].mutable_scripts(0)->mutable_commands()->RemoveLast();
+  malformed[2].mutable_scripts(1)->add_commands();
+  malformed[3].mutable_scripts(0)->mutable_commands(1)->mutable_latency()->add_count(1);
+  malformed[4].mutable_scripts(0)->mutable_commands(1)->set_retries(2);
+  malformed[5].mutable_scripts(0)->mutable_commands(1)->set_failures(UINT64_MAX);
+  (*malformed[6].mutable_scripts(0)->mutable_error_messages())["40001"] = std::string(201, 'x');
+  (*malformed[7].mutable_scripts(0)->mutable_error_messages())["no code"] = "x";
+  malformed[8].mutable_scripts(0)->set_skipped(UINT64_MAX);
+  malformed[9].set_aborted_clients(UINT64_MAX);
+  for (size_t i = 0; i < malformed.size(); ++i) {
+    EXPECT_TRUE(absl::IsInvalidArgument(merger_->Merge(7, malformed[i], 100))) << i;
+  }
+  EXPECT_EQ(Result().transactions(), 0);
+  v1::Interval none = Measured(0);
+  none.mutable_scripts(0)->clear_commands();
+  EXPECT_TRUE(merger_->Merge(7, none, 100).ok()) << "nothing of commands, where nothing ran";
+}
+
+TEST_F(TextMergerTest, ALogIsWholeAndOfTheRunsScripts) {
+  v1::Interval logged = Measured(0);
+  v1::TransactionLog& log = *logged.mutable_log();
+  log.add_client(3);
+  log.add_number(0);
+  log.add_script(1);
+  log.add_outcome(v1::TransactionLog::OUTCOME_SUCCEEDED);
+  log.add_ended_us(1000);
+  log.add_response_us(900);
+  log.add_send_lag_us(0);
+  log.add_retries(0);
+  std::vector<v1::Interval> malformed(4, logged);
+  malformed[0].mutable_log()->add_retries(0);
+  malformed[1].mutable_log()->set_script(0, 2);
+  malformed[2].mutable_log()->set_outcome(0, static_cast<v1::TransactionLog::Outcome>(77));
+  malformed[3].mutable_log()->set_response_us(0, -1);
+  for (size_t i = 0; i < malformed.size(); ++i) {
+    EXPECT_TRUE(absl::IsInvalidArgument(merger_->Merge(7, malformed[i], 100))) << i;
+  }
+  EXPECT_TRUE(merger_->Merge(7, logged, 100).ok());
+}
+
+TEST_F(TextMergerTest, TotalsAreThoseOfCompleteSeconds) {
+  ASSERT_TRUE(merger_->Merge(7, Measured(0), 100).ok());
+  EXPECT_EQ(merger_->series().totals().seconds(), 0);
+  EXPECT_EQ(merger_->series().totals().transactions(), 0);
+  ASSERT_TRUE(merger_->Merge(8, Measured(0), 100).ok());
+  ASSERT_TRUE(merger_->Merge(7, Measured(1), 100).ok());
+  const v1::PhaseTotals& totals = merger_->series().totals();
+  EXPECT_EQ(totals.seconds(), 1);
+  EXPECT_EQ(totals.transactions(), 20);
+  EXPECT_EQ(totals.errors(), 4);
+  EXPECT_EQ(totals.skipped(), 10);
+  EXPECT_EQ(totals.retried(), 6);
+  EXPECT_EQ(totals.retries(), 8);
+  EXPECT_DOUBLE_EQ(totals.response_us(), 20 * 1000.0);
+  EXPECT_DOUBLE_EQ(totals.response_squares_us2(), 20 * 1e6);
+  ASSERT_TRUE(merger_->Merge(8, Measured(1), 100).ok());
+  EXPECT_EQ(totals.seconds(), 2);
+  EXPECT_EQ(totals.transactions(), 40);
+}
+
+TEST_F(TextMergerTest, WhatComesLateIsAddedToTheTotals) {
+  for (uint64_t i = 0; i < 20; ++i) ASSERT_TRUE(merger_->Merge(7, Measured(i), 100).ok());
+  EXPECT_EQ(merger_->series().totals().seconds(), 15);
+  EXPECT_EQ(merger_->series().totals().transactions(), 150);
+  ASSERT_TRUE(merger_->Merge(8, Slice(0, 0, 19, 30), 100).ok());
+  EXPECT_EQ(merger_->series().totals().seconds(), 20);
+  EXPECT_EQ(merger_->series().totals().transactions(), 230);
+  EXPECT_NEAR(merger_->series().totals().response_us(), 230 * 1000.0, 1e-3);
 }
 
 TEST_F(MergerTest, ASecondIsCompleteWhenAllHaveReportedIt) {

@@ -145,16 +145,43 @@ TEST(PlannerTest, SeedsDependOnThePlansSeed) {
   }
 }
 
+TEST(PlannerTest, ConnectionsAreThePoolsSizeOrAnEvenShare) {
+  v1::Plan plan = PlanOf({5, 2, 7, 7});
+  plan.mutable_fleet()->mutable_pool()->set_size(9);
+  const auto connections = [&plan] {
+    std::vector<uint32_t> of_server(5);
+    const auto assignments = PlanAssignments(plan, Names(2), "run");
+    EXPECT_TRUE(assignments.ok()) << assignments.status();
+    for (const v1::Assignment& assignment : *assignments) {
+      for (const v1::ApplicationServer& server : assignment.application_servers()) {
+        of_server[server.number()] = server.connections();
+        EXPECT_LE(server.shares(0).clients(), server.connections())
+            << "no more clients than connections, anywhere";
+      }
+    }
+    return of_server;
+  };
+  EXPECT_THAT(connections(), testing::ElementsAre(9, 9, 9, 9, 9));
+  plan.mutable_fleet()->set_connections(7);
+  EXPECT_THAT(connections(), testing::ElementsAre(2, 2, 1, 1, 1));
+}
+
 TEST(PlannerTest, CarriesWhatAgentsNeed) {
   v1::Plan plan = PlanOf({2, 2, 4, 4});
   plan.mutable_target()->set_service("bench");
   plan.mutable_setup()->set_rows(500);
   plan.mutable_fleet()->mutable_pool()->set_size(9);
   plan.add_scripts()->set_builtin(v1::BUILTIN_INSERT_COPY);
+  (*plan.mutable_variables())["scale"] = "5";
   const auto assignments = PlanAssignments(plan, Names(2), "run-7");
   ASSERT_TRUE(assignments.ok());
+  uint32_t agent = 0;
   for (const v1::Assignment& assignment : *assignments) {
     EXPECT_EQ(assignment.run_id(), "run-7");
+    EXPECT_EQ(assignment.agent(), agent++);
+    EXPECT_EQ(assignment.agents(), 2);
+    EXPECT_EQ(assignment.seed(), 42);
+    EXPECT_EQ(assignment.variables().at("scale"), "5");
     EXPECT_EQ(assignment.target().service(), "bench");
     EXPECT_EQ(assignment.loaded_rows(), 500);
     EXPECT_EQ(assignment.pool().size(), 9);

@@ -31,9 +31,10 @@ v1::Plan TwoPhases() {
 }
 
 std::string Text(const RunState::Command& command) {
-  static const char* const kNames[] = {
-      "PrepareTarget", "CancelPrepareTarget", "AssignAll", "ReadClocks", "StartPhase",
-      "StopPhase",     "ClosePhase",          "LoseAgent", "EndRun",     "Finish"};
+  static const char* const kNames[] = {"PrepareTarget", "CancelPrepareTarget", "AssignLoad", "StartLoad",
+                                       "FinishTarget",  "AssignAll",           "ReadClocks", "StartPhase",
+                                       "StopPhase",     "ClosePhase",          "LoseAgent",  "EndRun",
+                                       "Finish"};
   return kNames[command.index()];
 }
 
@@ -276,6 +277,87 @@ TEST(RunStateTest, SetUpMayTakeLongerWithMoreRows) {
   EXPECT_GT(many.state.DeadlineNanos(), few.state.DeadlineNanos());
   EXPECT_EQ(few.Expire(), "CancelPrepareTarget Finish");
   EXPECT_THAT(few.finish().status.message(), HasSubstr("setting up the target took longer"));
+}
+
+v1::Plan WithRows(v1::Plan plan = TwoPhases()) {
+  plan.mutable_setup()->set_workload(v1::WORKLOAD_USERS);
+  plan.mutable_setup()->set_rows(1000);
+  plan.mutable_setup()->set_loaders(4);
+  return plan;
+}
+
+// To where agents load rows.
+void ToLoad(Course& run) {
+  run.To(Stage::kSettingUp);
+  EXPECT_EQ(run(RunState::TargetPrepared{absl::OkStatus()}), "AssignLoad");
+  EXPECT_EQ(run(RunState::AgentReady{1}), "");
+  EXPECT_EQ(run(RunState::AgentReady{2}), "StartLoad");
+  EXPECT_TRUE(run.state.loading());
+  EXPECT_EQ(run.state.stage(), Stage::kRunning);
+  EXPECT_EQ(run.state.start_ns(), run.now) << "at once";
+}
+
+TEST(RunStateTest, RowsAreLoadedBeforeTheFirstPhase) {
+  Course run(WithRows());
+  ToLoad(run);
+  EXPECT_EQ(run(RunState::TargetPrepared{absl::OkStatus()}), "error");
+  EXPECT_EQ(run(RunState::AgentReported{1}), "");
+  EXPECT_EQ(run(RunState::AgentEndedPhase{1}), "");
+  EXPECT_EQ(run(RunState::AgentEndedPhase{2}), "EndRun EndRun FinishTarget");
+  EXPECT_EQ(run.state.stage(), Stage::kFinishingTables);
+  EXPECT_FALSE(run.state.loading());
+  EXPECT_EQ(run(RunState::AgentFailed{1, "late"}), "") << "its rows are there";
+  EXPECT_EQ(run(RunState::TargetPrepared{absl::OkStatus()}), "AssignAll");
+  EXPECT_EQ(run(RunState::AgentReady{1}), "") << "once more";
+  EXPECT_EQ(run(RunState::AgentReady{2}), "ReadClocks");
+  EXPECT_EQ(run.state.phase(), 0);
+}
+
+TEST(RunStateTest, WithoutPhasesTheTablesAreAll) {
+  v1::Plan plan = WithRows();
+  plan.clear_phases();
+  Course run(plan);
+  ToLoad(run);
+  run(RunState::AgentEndedPhase{1});
+  run(RunState::AgentEndedPhase{2});
+  EXPECT_EQ(run(RunState::TargetPrepared{absl::OkStatus()}), "Finish");
+  EXPECT_TRUE(run.finish().status.ok());
+  plan.mutable_setup()->set_rows(0);
+  Course nothing_to_load(plan);
+  nothing_to_load.To(Stage::kSettingUp);
+  EXPECT_EQ(nothing_to_load(RunState::TargetPrepared{absl::OkStatus()}), "Finish");
+}
+
+TEST(RunStateTest, ALossWhileLoadingEndsTheRun) {
+  Course run(WithRows());
+  ToLoad(run);
+  EXPECT_EQ(run(RunState::AgentLeft{1, "gone"}), "EndRun Finish");
+  EXPECT_EQ(run.finish().status.message(), "agent a-1 was lost while it loaded rows: gone");
+  Course silent(WithRows());
+  ToLoad(silent);
+  EXPECT_EQ(silent.Expire(), "EndRun EndRun Finish") << "the other one, and itself";
+  EXPECT_THAT(silent.finish().status.message(), HasSubstr("it sent nothing for 1m"));
+}
+
+TEST(RunStateTest, LoadingAndFinishingCanBeCancelled) {
+  Course run(WithRows());
+  ToLoad(run);
+  EXPECT_EQ(run(RunState::Cancelled{}), "EndRun EndRun Finish");
+  EXPECT_TRUE(absl::IsCancelled(run.finish().status));
+  Course finishing(WithRows());
+  ToLoad(finishing);
+  finishing(RunState::AgentEndedPhase{1});
+  finishing(RunState::AgentEndedPhase{2});
+  EXPECT_EQ(finishing(RunState::Cancelled{}), "CancelPrepareTarget Finish");
+}
+
+TEST(RunStateTest, TablesThatCannotBeFinishedEndTheRun) {
+  Course run(WithRows());
+  ToLoad(run);
+  run(RunState::AgentEndedPhase{1});
+  run(RunState::AgentEndedPhase{2});
+  EXPECT_EQ(run(RunState::TargetPrepared{absl::DataLossError("rows are missing")}), "Finish");
+  EXPECT_EQ(run.finish().status, absl::DataLossError("rows are missing"));
 }
 
 TEST(RunStateTest, AnAgentThatFailsWhileConnectingEndsTheRun) {

@@ -67,6 +67,21 @@ TEST(VerdictTest, MissingIntervalsNoTransactionsCancelled) {
                           HasSubstr("no transaction succeeded")));
 }
 
+TEST(VerdictTest, ClientsThatEnded) {
+  RunFacts facts = Good();
+  facts.phases[0].aborted_clients = 3;
+  facts.phases[0].abort_reason = "division by zero";
+  EXPECT_THAT(Judge(facts).reasons(),
+              ElementsAre("phase open: 3 clients ended before the phase did, because a "
+                          "transaction failed: division by zero"));
+  facts.phases[0].aborted_clients = 1;
+  facts.phases[0].abort_reason = "";
+  EXPECT_THAT(Judge(facts).reasons(),
+              ElementsAre("phase open: 1 client ended before the phase did, because a transaction failed"));
+  facts.phases[0].recorded = false;
+  EXPECT_TRUE(Judge(facts).valid()) << "a warm-up is not judged";
+}
+
 TEST(VerdictTest, LostAgents) {
   RunFacts facts = Good();
   facts.lost.push_back({"a-3", "its connection to the controller broke", "open", 4.9});

@@ -38,6 +38,7 @@ it. Fields are written by name; unknown fields, and fields written twice, are mi
 - `--set KEY=VALUE` overrides a field: `--set fleet.pool.size=16`. An item of a list is named by its index, from 0, or by
   its name: `--set scripts.1.weight=0`, `--set phases.open.duration=30s`. VALUE is YAML, except that of a text, which is
   taken as it is; it replaces all that the field held: `--set 'phases.open.load={closed: {clients: 8}}'`.
+- A map of texts by name holds its values as they are written, numbers too; `--set variables.scale=50` sets one of them.
 - The `plan` in a result's JSON has every default filled in and no password; it can be run as it is.
 )";
 
@@ -101,7 +102,7 @@ class PlanReference {
   }
 
   static std::string Value(const std::string& path, const FieldDescriptor& field) {
-    const absl::string_view list = field.is_repeated() ? "a list, each item " : "";
+    const absl::string_view list = IsList(field) ? "a list, each item " : "";
     if (!IsGroup(field)) {
       if (field.cpp_type() == FieldDescriptor::CPPTYPE_ENUM) return absl::StrCat(list, "one of these");
       const std::string expected = ExpectedValue(field);

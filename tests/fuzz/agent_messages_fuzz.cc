@@ -27,7 +27,10 @@ v1::Plan SmallPlan() {
   plan.set_name("fuzz");
   plan.mutable_target()->set_conninfo("dbname=bench");
   plan.mutable_fleet()->set_application_servers(2);
-  plan.add_scripts()->set_builtin(v1::BUILTIN_INSERT_SINGLE);
+  v1::Script& script = *plan.add_scripts();
+  script.set_text("\\set a 1\nSELECT :a;");
+  script.set_per_command(true);
+  script.set_continue_on_error(false);
   for (const char* name : {"first", "second"}) {
     v1::Phase& phase = *plan.add_phases();
     phase.set_name(name);
@@ -108,6 +111,7 @@ class LiveRun : private ControllerOutside {
   }
   void Disconnect(AgentId, const absl::Status& why) override { FUZZ_CHECK(!why.ok(), why); }
   void PrepareTarget(const v1::Plan&) override {}
+  void FinishTarget(const v1::Plan&, bool) override {}
   void CancelPrepareTarget() override {}
   void OnProgress(const v1::Progress& progress) override {
     FUZZ_CHECK(progress.elapsed_s() >= 0, progress.elapsed_s());
@@ -121,6 +125,7 @@ class LiveRun : private ControllerOutside {
       FUZZ_CHECK(std::isfinite(phase.duration_s()) && std::isfinite(phase.throughput_per_s()),
                  phase.DebugString());
       FUZZ_CHECK(phase.series_size() < 1000, phase.series_size());
+      FUZZ_CHECK(phase.scripts(0).commands_size() == 2, phase.DebugString());
     }
   }
 

@@ -44,7 +44,7 @@ class WatchedLoad : public Load {
     events_.OnInterval({});
     events_.OnPhaseEnded(ended);
   }
-  void GetReady() { events_.OnLoadReady(8); }
+  void GetReady() { events_.OnLoadReady(8, 1); }
 
  private:
   // What a reactor computes from an assignment, sanitizers watching.

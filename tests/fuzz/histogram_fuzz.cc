@@ -8,6 +8,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!proto.ParseFromArray(data, static_cast<int>(size))) return 0;
   const absl::StatusOr<trunkload::Histogram> histogram = trunkload::Histogram::FromProto(proto);
   if (!histogram.ok()) return 0;
+  FUZZ_CHECK(histogram->stddev_ns() >= 0, histogram->stddev_ns());
   uint64_t last = 0;
   for (const double percent : {0.0, 50.0, 99.0, 100.0}) {
     const uint64_t nanos = histogram->PercentileNanos(percent);

@@ -1,7 +1,7 @@
 """Inserts into a real PostgreSQL: what the result says is what the table holds."""
 from case import DatabaseCase, closed, constant, main, phase, poisson
 
-LATENCY_FIELDS = {"count", "mean", "p50", "p90", "p95", "p99", "p99_9", "max"}
+LATENCY_FIELDS = {"count", "mean", "stddev", "p50", "p90", "p95", "p99", "p99_9", "max"}
 
 
 class Inserts(DatabaseCase):

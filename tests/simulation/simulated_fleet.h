@@ -63,6 +63,7 @@ class SimulatedFleet : private ControllerOutside {
   void Send(AgentId to, const v1::ControllerMessage& message) override;
   void Disconnect(AgentId agent, const absl::Status& why) override;
   void PrepareTarget(const v1::Plan& plan) override;
+  void FinishTarget(const v1::Plan& plan, bool) override { PrepareTarget(plan); }
   void CancelPrepareTarget() override { ++preparation_; }
   void OnProgress(const v1::Progress& progress) override { progress_.push_back(progress); }
   void OnRunEnded(absl::StatusOr<v1::RunResult> result) override;

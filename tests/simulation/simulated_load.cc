@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/histogram.h"
+#include "common/script/script_parser.h"
 
 namespace trunkload {
 namespace {
@@ -11,6 +12,7 @@ constexpr int64_t kMillisecond = 1'000'000;
 constexpr int64_t kSecond = 1'000 * kMillisecond;
 // How far its thread wakes up late.
 constexpr int64_t kLatestWakeUp = 100'000;
+constexpr uint64_t kConnectingNanos = 5'000'000;
 constexpr int64_t kLongestDrain = 300 * kMillisecond;
 
 }  // namespace
@@ -23,11 +25,19 @@ void SimulatedLoad::After(int64_t delay_ns, void (SimulatedLoad::*step)()) {
 
 void SimulatedLoad::Open(const v1::Assignment& assignment) {
   assignment_ = assignment;
+  commands_.clear();
+  for (const v1::Script& script : assignment.scripts()) {
+    VariableNames names;
+    const absl::StatusOr<Script> parsed = ParseScript(ScriptSource(script.name(), script.text()), names);
+    commands_.push_back(script.per_command() && parsed.ok() ? parsed->commands.size() : 0);
+  }
   history_.phases.assign(static_cast<size_t>(assignment.phases_size()), {});
   queue_.After(Uniform(5, 300) * kMillisecond, [this, generation = generation_] {
     if (generation != generation_) return;
-    const auto servers = static_cast<uint32_t>(assignment_.application_servers_size());
-    events_->OnLoadReady(servers * assignment_.pool().size());
+    uint32_t connections = 0;
+    for (const v1::ApplicationServer& server : assignment_.application_servers())
+      connections += server.connections();
+    events_->OnLoadReady(connections, kConnectingNanos);
   });
 }
 
@@ -88,7 +98,7 @@ void SimulatedLoad::SendInterval() {
   interval.set_last_second(std::max(next_second_, under_way_ ? ElapsedSeconds() - 1 : ElapsedSeconds()));
   next_second_ = interval.last_second() + 1;
   Histogram lag;
-  for (int i = 0; i < assignment_.scripts_size(); ++i) *interval.add_scripts() = MakeScript();
+  for (int i = 0; i < assignment_.scripts_size(); ++i) *interval.add_scripts() = MakeScript(commands_[i]);
   for (int i = 0; i < 20; ++i) lag.Record(Uniform(0, kMillisecond));
   *interval.mutable_schedule_lag() = lag.ToProto();
   interval.set_reactor_cpu_ns(static_cast<uint64_t>(Uniform(1, kSecond / 2)));
@@ -99,16 +109,25 @@ void SimulatedLoad::SendInterval() {
   events_->OnInterval(std::move(interval));
 }
 
-v1::ScriptInterval SimulatedLoad::MakeScript() {
+v1::ScriptInterval SimulatedLoad::MakeScript(size_t commands) {
   v1::ScriptInterval script;
   const int64_t transactions = Uniform(1, 30);
   const int64_t errors = Uniform(0, 2);
   const int64_t dropped = Uniform(0, 1);
-  script.set_offered(static_cast<uint64_t>(transactions + errors + dropped));
+  const int64_t skipped = Uniform(0, 3);
+  const int64_t retried = Uniform(0, transactions);
+  script.set_offered(static_cast<uint64_t>(transactions + errors + dropped + skipped));
+  script.set_skipped(static_cast<uint64_t>(skipped));
+  script.set_late(static_cast<uint64_t>(Uniform(0, transactions)));
+  script.set_retried(static_cast<uint64_t>(retried));
+  script.set_retries(static_cast<uint64_t>(retried * Uniform(1, 3)));
   script.set_transactions(static_cast<uint64_t>(transactions));
   script.set_rows(static_cast<uint64_t>(transactions * 3));
   script.set_dropped(static_cast<uint64_t>(dropped));
-  if (errors > 0) (*script.mutable_errors())["23505"] = static_cast<uint64_t>(errors);
+  if (errors > 0) {
+    (*script.mutable_errors())["23505"] = static_cast<uint64_t>(errors);
+    (*script.mutable_error_messages())["23505"] = "duplicate key value";
+  }
   Histogram response;
   Histogram failed;
   for (int64_t i = 0; i < transactions; ++i) response.Record(Uniform(100'000, 80 * kMillisecond));
@@ -116,6 +135,10 @@ v1::ScriptInterval SimulatedLoad::MakeScript() {
   *script.mutable_response() = response.ToProto();
   *script.mutable_service() = *script.mutable_pool_wait() = *script.mutable_send_lag() = script.response();
   *script.mutable_failed() = failed.ToProto();
+  for (size_t i = 0; i < commands; ++i) {
+    *script.add_commands()->mutable_latency() = script.response();
+    script.mutable_commands()->rbegin()->set_failures(static_cast<uint64_t>(errors));
+  }
   return script;
 }
 

@@ -40,7 +40,7 @@ class SimulatedLoad : public Load {
   void Slice();
   void EndPhase();
   void SendInterval();
-  v1::ScriptInterval MakeScript();
+  v1::ScriptInterval MakeScript(size_t commands);
   int64_t Uniform(int64_t low, int64_t high) {
     return std::uniform_int_distribution<int64_t>(low, high)(random_);
   }
@@ -52,6 +52,8 @@ class SimulatedLoad : public Load {
   LoadEvents* events_;
   LoadHistory& history_;
   v1::Assignment assignment_;
+  // Of each script that is measured by them.
+  std::vector<size_t> commands_;
   uint64_t generation_ = 0;
   uint32_t phase_ = 0;
   int64_t planned_start_ns_ = 0;

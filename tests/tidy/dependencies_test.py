@@ -42,8 +42,8 @@ OUTSIDE = re.compile(
 PURE = re.compile(
     r"^(agent/(pacer|rate_profile|run|load|pool|key_source|error_counts|slice|timer_queue)\."
     r"|controller/(agent_clock|controller|fleet|interval_check|merger|phase_result|phase_times|planner|run_result_builder"
-    r"|run_state|series|verdict)\."
-    r"|controller/(plan|report)/|common/(histogram|random|duration)\.)"
+    r"|run_state|script_commands|series|verdict)\."
+    r"|controller/(plan|report)/|common/(histogram|random|duration|utf8)\.)"
 )
 # Reads a file.
 NOT_PURE = {"controller/plan/plan_loader.cc"}

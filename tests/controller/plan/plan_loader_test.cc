@@ -59,7 +59,7 @@ TEST_F(PlanFileTest, LoadsTheQuickstartsPlan) {
   EXPECT_EQ(plan->fleet().pool().acquire_timeout().seconds(), 5);
   ASSERT_EQ(plan->scripts_size(), 2);
   EXPECT_EQ(plan->scripts(1).builtin(), v1::BUILTIN_INSERT_BATCH);
-  EXPECT_EQ(plan->scripts(1).variables().batch(), 100);
+  EXPECT_EQ(plan->scripts(1).variables().at("batch"), "100");
   ASSERT_EQ(plan->phases_size(), 3);
   EXPECT_FALSE(plan->phases(0).record());
   EXPECT_EQ(plan->phases(0).load().closed().clients(), 24);

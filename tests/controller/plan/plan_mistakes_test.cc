@@ -64,15 +64,16 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Mistake{"@flet: {}",
                 "flet: unknown field; expected one of name, target, setup, fleet, scripts, phases, "
-                "objectives, seed; did you mean 'fleet'?"},
+                "objectives, seed, variables; did you mean 'fleet'?"},
         Mistake{"fleet: {pool: {@siez: 3}}",
                 "fleet.pool.siez: unknown field; expected one of size, mode, acquire_timeout, "
                 "connect_timeout, queue_limit; did you mean 'size'?"},
         Mistake{"fleet: {@xyzzy: 3}",
                 "fleet.xyzzy: unknown field; expected one of application_servers, pool, threads"},
-        Mistake{"fleet: {@Threads: 3}",
-                "fleet.Threads: unknown field; expected one of application_servers, pool, threads; did you "
-                "mean 'threads'?"},
+        Mistake{
+            "fleet: {@Threads: 3}",
+            "fleet.Threads: unknown field; expected one of application_servers, pool, threads, connections; "
+            "did you mean 'threads'?"},
         Mistake{"@\"a\\e[31m\": 3", "a\\x1b[31m: unknown field"}, Mistake{"? @[a]\n: b", "a list as a key"},
         Mistake{"@<<: {seed: 1}", "<<: unknown field"},
         Mistake{"seed: 1\n@seed: 2", "seed: written twice (first at p.yaml:3:1); expected it once"},
@@ -97,7 +98,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"phases: @{name: a}", "phases: a map; expected a list, each item a map with name, duration"},
         Mistake{"phases: [@1s]", "phases.0: a single value; expected a map with name"},
         Mistake{"setup: {workload: @usres}",
-                "setup.workload: 'usres' is unknown; expected one of users; did you mean 'users'?"},
+                "setup.workload: 'usres' is unknown; expected one of users, pgbench; did you mean 'users'?"},
         Mistake{"setup: {workload: users, distribution: @hash}",
                 "setup.distribution: 'hash' is unknown; expected one of auto, citus, none"},
         Mistake{"setup: {workload: users, distribution: @unspecified}",
@@ -233,6 +234,34 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"phases: @[{name: one, load: {open: {stages: [{duration: 8000h, rate: 9}, {duration: 8000h, "
                 "rate: 9}]}}}]",
                 "phases: all phases together take 16000h; expected at most 8760h"}));
+
+INSTANTIATE_TEST_SUITE_P(
+    Maps, MistakeTest,
+    ::testing::Values(
+        Mistake{"variables: @[a]", "variables: a list; expected a map of texts by name"},
+        Mistake{"variables: @5", "variables: a single value; expected a map of texts by name"},
+        Mistake{"@variables:", "variables: no value; expected a map of texts by name"},
+        Mistake{"variables: {@a: }", "variables.a: no value; expected a text or a number"},
+        Mistake{"variables: {@a: ~}", "variables.a: no value; expected a text or a number"},
+        Mistake{"variables: {a: @[1]}", "variables.a: a list; expected a text"},
+        Mistake{"variables: {a: @{b: 1}}", "variables.a: a map; expected a text"},
+        Mistake{"variables: {? @[a] : b}", "variables: a list as a key; expected a name"},
+        Mistake{"variables: {a: 1, @a: 2}", "variables.a: written twice (first at p.yaml:3:13)"},
+        Mistake{"variables: {1a: @1}", "variables.1a: '1a' can't be a variable's name; expected letters"},
+        Mistake{"variables: {\"\": @1}", "variables.: '' can't be a variable's name"},
+        Mistake{"variables: {a b: @1}", "variables.a b: 'a b' can't be a variable's name"},
+        Mistake{"variables: {a: @\"x\\0y\"}", "variables.a: holds a NUL character or is not UTF-8"}));
+
+INSTANTIATE_TEST_SUITE_P(
+    Fleet, MistakeTest,
+    ::testing::Values(
+        Mistake{"fleet: {application_servers: 5, connections: @4}",
+                "fleet.connections: fewer than the 5 application servers"},
+        Mistake{"fleet: {connections: @0}", "fleet.connections: out of range"},
+        Mistake{"fleet: {application_servers: 2, connections: 7, pool: {mode: session}}\n" +
+                    Phase("duration: 1s, load: {closed: {clients: @8}}"),
+                "phases.0.load.closed.clients: in pool mode session each client keeps a connection, "
+                "and 8 clients are more than the 7 connections"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Others, MistakeTest,

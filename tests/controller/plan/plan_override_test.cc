@@ -79,6 +79,19 @@ TEST(PlanOverrideTest, TheTargetReplacesTheWholeTarget) {
   EXPECT_EQ(plan->target().service(), "");
 }
 
+TEST(PlanOverrideTest, ReachesIntoMaps) {
+  const v1::Plan plan = PlanWith(
+      {"scripts.1.variables.batch=10", "variables.scale=5", "variables.scale=6", "variables.odd= [x: \\"});
+  EXPECT_EQ(plan.scripts(1).variables().at("batch"), "10");
+  EXPECT_EQ(plan.variables().at("scale"), "6");
+  EXPECT_EQ(plan.variables().at("odd"), " [x: \\") << "taken as it is";
+  EXPECT_EQ(plan.variables_size(), 2);
+  const v1::Plan replaced = PlanWith({"variables.a=1", "variables={b: 0x1F, c: yes}"});
+  EXPECT_EQ(replaced.variables_size(), 2);
+  EXPECT_EQ(replaced.variables().at("b"), "0x1F") << "as written";
+  EXPECT_EQ(replaced.variables().at("c"), "yes");
+}
+
 TEST(PlanOverrideTest, MistakesNameTheOption) {
   const struct {
     std::string setting;
@@ -110,6 +123,16 @@ TEST(PlanOverrideTest, MistakesNameTheOption) {
        "--set objectives.1=rows > 1/s: objectives.1: no such item; expected an index from 0 "
        "to 0"},
       {"objectives.0=rows > 1", "--set objectives.0=rows > 1: objectives.0: at character 9: expected a rate"},
+      {"variables.a.b=1", "--set variables.a.b=1: variables.a: has no fields of its own; expected a text"},
+      {"variables.1=1", "--set variables.1=1: variables.1: '1' can't be a variable's name"},
+      {"variables.a=\xff", "--set variables.a=\\xff: variables.a: holds a NUL character or is not UTF-8"},
+      {"variables=x", "--set variables=x: variables: a single value; expected a map of texts by name"},
+      {"scripts.1.variables.batch=0",
+       "--set scripts.1.variables.batch=0: scripts.1.variables.batch: '0' is no batch; expected a whole "
+       "number "
+       "from 1 to 20000"},
+      {"scripts.0.text=\\sleep x",
+       "--set scripts.0.text=\\\\sleep x: scripts.0.text: excludes builtin, which is there, too"},
       {"objectives.0.x=1", "--set objectives.0.x=1: objectives.0: has no fields of its own"},
       {"phases.open.load.closed.clients=1",
        "--set phases.open.load.closed.clients=1: phases.1.load.closed: the plan "

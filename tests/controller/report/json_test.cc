@@ -27,6 +27,7 @@ TEST(JsonTest, EveryNumberIsANumber) {
   phase.set_throughput_per_s(1.0 / 3);
   (*phase.mutable_errors())["40P01"] = 2;
   (*phase.mutable_errors())["23505"] = 3;
+  (*phase.mutable_error_messages())["23505"] = "a \"b\"";
   phase.mutable_latency_us()->mutable_response()->set_p99_9(1234.5);
   const std::string text = ToJson(result);
   EXPECT_THAT(text, HasSubstr("\"transactions\": 18446744073709551615"));
@@ -36,6 +37,7 @@ TEST(JsonTest, EveryNumberIsANumber) {
   const json parsed = json::parse(text);
   EXPECT_EQ(parsed["phases"][0]["throughput_per_s"].get<double>(), 1.0 / 3);
   EXPECT_EQ(parsed["phases"][0]["errors"], json::parse(R"({"23505": 3, "40P01": 2})"));
+  EXPECT_EQ(parsed["phases"][0]["error_messages"]["23505"], "a \"b\"");
   EXPECT_EQ(parsed["phases"][0]["latency_us"]["response"]["p99_9"], 1234.5);
 }
 
@@ -97,6 +99,9 @@ target: {conninfo: "password='a \" \\\\ b' user='ö: # x'", service: s}
 seed: 18446744073709551615
 scripts:
 - {builtin: insert-copy, keys: {distribution: zipfian, range: 12345678901, exponent: 1.2345678901234567}}
+- {builtin: tpcb-like, variables: {scale: 0x10, "a": "#\t\"'\\ ö", b: "", c: "\x7f\x01"}}
+- {text: "SELECT 1; -- #\t\"'\\ ö\n\n", name: "- x: y", max_tries: 0, per_command: true}
+variables: {"true": yes, "null": "~", e: 1e400}
 phases:
 - {name: a, transactions: 7, load: {closed: {clients: 1, think_time: 1h2m3s4ms5us6ns}}}
 - {name: b, load: {open: {stages: [{duration: 1.5ms, ramp_to: 100000000/s}, {duration: 90s, rate: 1/h}]}}}

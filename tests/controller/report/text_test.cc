@@ -23,6 +23,7 @@ void SetLatencies(v1::LatencySummary& summary, double us) {
   summary.set_p99(4 * us);
   summary.set_p99_9(10 * us);
   summary.set_max(100 * us);
+  summary.set_stddev(us / 2);
 }
 
 v1::RunResult Result() {
@@ -75,9 +76,9 @@ Phase open, 8.0 s
   all                    2,000     2,000    51,400    15,998   411,200         3         0
   errors: 3 x 23505 duplicate key
 
-                           p50       p90       p95       p99     p99.9       max      mean
-  response             1.23 ms   2.46 ms   3.69 ms   4.92 ms   12.3 ms    123 ms   1.23 ms
-  send lag               12 us     24 us     36 us     48 us    120 us   1.20 ms     12 us
+                           p50       p90       p95       p99     p99.9       max      mean    stddev
+  response             1.23 ms   2.46 ms   3.69 ms   4.92 ms   12.3 ms    123 ms   1.23 ms    615 us
+  send lag               12 us     24 us     36 us     48 us    120 us   1.20 ms     12 us    6.0 us
 
 1 agent
                          share       CPU   busiest   lag p99   lag max      skew       +/-
@@ -100,6 +101,51 @@ TEST(TextReportTest, FitsAHundredColumnsAndLeadsWithWhatIsWrong) {
   EXPECT_THAT(report, HasSubstr("MISSED  p99(response) < 50ms"));
   EXPECT_THAT(report, HasSubstr("local-1 LOST"));
   EXPECT_THAT(report, HasSubstr("and 31 more"));
+  for (absl::string_view line : absl::StrSplit(report, '\n')) EXPECT_LE(line.size(), 100u) << line;
+}
+
+TEST(TextReportTest, WhatBecameOfTransactionsInPgbenchsLanguage) {
+  v1::RunResult result = Result();
+  result.clear_agents();
+  v1::PhaseResult& phase = *result.mutable_phases(0);
+  (*phase.mutable_errors())["40001"] = 1200;
+  (*phase.mutable_error_messages())["40001"] = "could not serialize access due to concurrent update";
+  (*phase.mutable_error_messages())["23505"] = "duplicate key value violates unique constraint \"t_pkey\"";
+  phase.set_skipped(1234);
+  phase.set_late(17);
+  phase.set_retried(30);
+  phase.set_retries(4100);
+  phase.set_aborted_clients(2);
+  v1::ScriptResult& script = *phase.add_scripts();
+  script.set_name("pay");
+  const auto add = [&script](const std::string& text, double us, uint64_t failures) {
+    v1::CommandResult& command = *script.add_commands();
+    command.set_text(text);
+    if (us > 0) SetLatencies(*command.mutable_latency_us(), us);
+    command.set_failures(failures);
+  };
+  add("\\set aid random(1, 100000 * :scale)", 2, 0);
+  add("UPDATE pgbench_accounts SET abalance = abalance + :delta WHERE aid = :aid;", 850, 1200);
+  add("\\else", 0, 0);
+  add("SELECT '\x1b[31m'", 3, 0);
+  const std::string report = TextReport(result, /*color=*/false);
+  EXPECT_THAT(report, HasSubstr(R"(
+                     offered/s    done/s    rows/s      done      rows    errors   dropped   skipped
+  all                    2,000     2,000    51,400    15,998   411,200     1,203         0     1,234
+  late: 17 above the phase's latency_limit
+  retried: 30 transactions, 4,100 retries
+  errors: 3 x 23505 duplicate key, 1,200 x 40001 serialization
+    23505: duplicate key value violates unique constraint "t_pkey"
+    40001: could not serialize access due to concurrent update
+  clients that ended before the phase did: 2
+)"));
+  EXPECT_THAT(report, HasSubstr(R"(
+       mean       p50       p99       max  failures  command of pay
+     2.0 us    2.0 us    8.0 us    200 us         0  \set aid random(1, 100000 * :scale)
+     850 us    850 us   3.40 ms   85.0 ms     1,200  UPDATE pgbench_accounts SET abalance = abalance
+)"));
+  EXPECT_THAT(report, Not(HasSubstr("\033"))) << "nothing for a terminal to obey";
+  EXPECT_THAT(report, Not(HasSubstr("else"))) << "nothing is measured of a jump";
   for (absl::string_view line : absl::StrSplit(report, '\n')) EXPECT_LE(line.size(), 100u) << line;
 }
 

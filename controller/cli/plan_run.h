@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "controller/cli/run_watch.h"
+#include "controller/controller.h"
+#include "trunkload/v1/control.pb.h"
+#include "trunkload/v1/plan.pb.h"
+#include "trunkload/v1/result.pb.h"
+
+namespace trunkload {
+
+// What shows a run that is under way to the person at the terminal. Called on the thread that waits for the
+// run.
+class RunView {
+ public:
+  virtual ~RunView() = default;
+  // False where the run is to be ended, in order.
+  virtual bool ShowProgress(const v1::Progress& progress) = 0;
+  virtual void ShowNote(const std::string& text) = 0;
+  // The run has ended.
+  virtual void Finish() = 0;
+};
+
+// Where a plan is run. With neither address, by agents on this machine.
+struct RunPlace {
+  uint32_t local_agents = 1;
+  bool allow_shell = false;  // of those
+  std::string listen;        // HOST:PORT that agents come to
+  std::string controller;    // HOST:PORT of the controller that serves
+  Controller::RunOptions options;
+  // Gets the transactions that are told one by one, on the controller's thread; not with `controller`.
+  RunWatch::TransactionSink on_transactions;
+};
+
+// Runs a plan to its end, which the first signal brings about in order; the second one leaves the program.
+// Blocks; StopSignals::Block must have been called before there was any other thread.
+absl::StatusOr<v1::RunResult> RunPlan(v1::Plan plan, RunPlace place, RunView& view);
+
+}  // namespace trunkload

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+
+#include "controller/pgbench/options.h"
+#include "trunkload/v1/result.pb.h"
+
+namespace trunkload {
+
+// What pgbench 15 prints after a run, line by line, and below it the percentiles that it doesn't know.
+std::string PgbenchReport(const v1::RunResult& result, const PgbenchOptions& options);
+
+// Clients ended before the run did, which is then incomplete.
+bool WasAborted(const v1::RunResult& result);
+
+// What the server said to errors: those that ended clients, and with --verbose-errors all. A line each.
+std::string PgbenchErrors(const v1::RunResult& result, const PgbenchOptions& options);
+
+}  // namespace trunkload
