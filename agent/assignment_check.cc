@@ -1,5 +1,6 @@
 #include "agent/assignment_check.h"
 
+#include <algorithm>
 #include <cstdint>
 
 #include "absl/strings/str_cat.h"
@@ -14,6 +15,8 @@ namespace {
 constexpr uint32_t kMostConnections = 10'000'000;
 constexpr uint32_t kMostWaiting = 10'000'000;
 constexpr uint32_t kMostBatch = 1'000'000;
+// A histogram each.
+constexpr size_t kMostMeasuredCommands = 1'000;
 constexpr int64_t kLongestSeconds = 366 * 24 * 3600;
 constexpr double kHighestRate = 1e9;
 
@@ -34,13 +37,16 @@ bool IsRate(double rate) {
   return rate >= 0 && rate <= kHighestRate;
 }
 
-absl::Status CheckText(const v1::Script& script, bool allow_shell) {
+absl::Status CheckText(const v1::Script& script, bool allow_shell, size_t& measured_commands) {
   if (!v1::QueryMode_IsValid(script.query_mode()) || script.query_mode() == v1::QUERY_MODE_UNSPECIFIED) {
     return Wrong("a query mode that this agent does not know: update it");
   }
   VariableNames names;
   const absl::StatusOr<Script> parsed = ParseScript(ScriptSource(script.name(), script.text()), names);
   if (!parsed.ok()) return parsed.status();
+  if (script.per_command()) measured_commands += parsed->commands.size();
+  if (measured_commands > kMostMeasuredCommands)
+    return Wrong("more commands to measure than there is room for");
   return parsed->CheckRunnable(
       {.shell = allow_shell, .pipelines = script.query_mode() != v1::QUERY_MODE_SIMPLE});
 }
@@ -66,9 +72,11 @@ absl::Status CheckInsert(const v1::Script& script) {
 
 absl::Status CheckScripts(const v1::Assignment& assignment, bool allow_shell) {
   uint64_t weights = 0;
+  size_t measured_commands = 0;
   for (const v1::Script& script : assignment.scripts()) {
     weights += script.weight();
-    const absl::Status status = script.text().empty() ? CheckInsert(script) : CheckText(script, allow_shell);
+    const absl::Status status =
+        script.text().empty() ? CheckInsert(script) : CheckText(script, allow_shell, measured_commands);
     if (!status.ok()) return status;
   }
   if (weights == 0 || weights > UINT32_MAX) return Wrong("no script to run");
@@ -145,8 +153,10 @@ absl::Status CheckAssignment(const v1::Assignment& assignment, bool allow_shell)
     if (absl::Status status = CheckPhase(phase); !status.ok()) return status;
   }
   uint64_t connections = 0;
+  uint32_t most_clients = 0;
   for (const v1::ApplicationServer& server : assignment.application_servers()) {
     connections += server.connections();
+    most_clients = std::max(most_clients, server.connections());
     if (server.connections() == 0 || connections > kMostConnections) return Wrong("a pool that can't be");
     if (server.number() >= assignment.fleet_application_servers())
       return Wrong("an application server too many");
@@ -155,9 +165,14 @@ absl::Status CheckAssignment(const v1::Assignment& assignment, bool allow_shell)
     for (int i = 0; i < server.shares_size(); ++i) {
       const v1::PhaseShare& share = server.shares(i);
       if (share.clients() > kMostWaiting) return Wrong("more clients than can be");
+      most_clients = std::max(most_clients, share.clients());
       const bool closed = assignment.phases(i).load().has_closed();
       if (closed && share.transactions() > 0 && share.clients() == 0) return Wrong("transactions for nobody");
     }
+  }
+  // Each has a number of its own in the fleet, and there is a seed for each number.
+  if (uint64_t{most_clients} * assignment.fleet_application_servers() > 2 * uint64_t{kMostWaiting}) {
+    return Wrong("more clients in the fleet than can be");
   }
   return absl::OkStatus();
 }

@@ -56,6 +56,7 @@ Client::Step Client::Begin(TextScript& script, PqConnection& connection, EventTa
   script_ = &script;
   shell_tag_ = shell_tag;
   retries_ = 0;
+  error_.clear();
   if (script.max_tries() != 1) random_at_begin_ = random_;
   script.SetVariables(variables_);
   cursor_.emplace(script.script());
@@ -66,6 +67,7 @@ Client::Step Client::Begin(TextScript& script, PqConnection& connection, EventTa
 
 Client::Step Client::Retry(PqConnection& connection) {
   ++retries_;
+  error_.clear();
   random_ = random_at_begin_;
   cursor_.emplace(script_->script());
   rows_ = 0;

@@ -25,7 +25,7 @@ namespace trunkload {
 namespace {
 
 // pgbench's.
-enum PgbenchExitStatus : int { kOk = 0, kCouldNotRun = 1, kClientsAborted = 2 };
+enum PgbenchExitStatus : int { kOk = 0, kCouldNotRun = 1, kClientsAborted = 2, kInterrupted = 130 };
 
 int Fail(const absl::Status& status) {
   std::cerr << "trunkload pgbench: " << status.message() << std::endl;
@@ -169,8 +169,10 @@ int Initialize(const PgbenchOptions& options) {
   InitializeScreen screen(options.quiet);
   const absl::StatusOr<v1::RunResult> result = RunPlan(*std::move(plan), PlaceOf(options), screen);
   if (!result.ok()) return Fail(result.status());
-  if (result->run().cancelled())
-    return Fail(absl::CancelledError("cancelled; -i begins anew where it is run again"));
+  if (result->run().cancelled()) {
+    Fail(absl::CancelledError("cancelled; where it is run again, -i begins anew"));
+    return kInterrupted;
+  }
   std::cerr << InitializeMessages::Summary(result->run());
   return kOk;
 }
@@ -214,6 +216,7 @@ int RunPgbenchCommand(std::span<const std::string> arguments) {
   for (const std::string& reason : result->verdict().reasons()) {
     std::cerr << "trunkload pgbench: not valid: " << reason << std::endl;
   }
+  if (result->run().cancelled() && !options.exit_on_abort) return kInterrupted;
   if (!WasAborted(*result)) return kOk;
   std::cerr << "trunkload pgbench: the run was aborted: these figures are incomplete" << std::endl;
   return kClientsAborted;

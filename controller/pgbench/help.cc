@@ -76,7 +76,7 @@ Where:
   -h, --host=HOST          -p, --port=PORT          -U, --username=USER
   -V, --version            -?, --help
 
-Exit status: 0; 1 could not run, or wrong usage; 2 clients ended before their time.
+Exit status: 0; 1 could not run, or wrong usage; 2 clients ended before their time; 130 interrupted.
 
 Example: trunkload pgbench --agents 3 -c 64 -j 2 -T 60 -f mine.sql@3 -b select-only -M prepared -P 5 bench
 )";

@@ -1,7 +1,5 @@
 #include "controller/pgbench/options.h"
 
-#include <getopt.h>
-
 #include <algorithm>
 #include <climits>
 #include <cmath>
@@ -14,103 +12,13 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "controller/pgbench/help.h"
+#include "controller/pgbench/option_check.h"
+#include "controller/pgbench/option_list.h"
 #include "controller/plan/builtin_scripts.h"
 #include "controller/plan/plan_text.h"
 
 namespace trunkload {
 namespace {
-
-enum LongOption : int {
-  kForeignKeys = 1000,
-  kIndexTablespace,
-  kTablespace,
-  kUnloggedTables,
-  kPartitions,
-  kPartitionMethod,
-  kSamplingRate,
-  kAggregateInterval,
-  kProgressTimestamp,
-  kLogPrefix,
-  kRandomSeed,
-  kShowScript,
-  kFailuresDetailed,
-  kMaxTries,
-  kVerboseErrors,
-  kContinueOnError,
-  kExitOnAbort,
-  kDebug,
-  kAgents,
-  kListen,
-  kController,
-  kWait,
-  kAllowShell,
-  kLoaders,
-  kDistribution,
-  kDistributeBy,
-  kHelp,
-};
-
-constexpr char kShort[] = ":iI:F:nqs:b:f:NSc:CD:j:lL:M:P:rR:t:T:vd:h:p:U:V";
-
-const option kLong[] = {
-    {"initialize", no_argument, nullptr, 'i'},
-    {"init-steps", required_argument, nullptr, 'I'},
-    {"fillfactor", required_argument, nullptr, 'F'},
-    {"no-vacuum", no_argument, nullptr, 'n'},
-    {"quiet", no_argument, nullptr, 'q'},
-    {"scale", required_argument, nullptr, 's'},
-    {"foreign-keys", no_argument, nullptr, kForeignKeys},
-    {"index-tablespace", required_argument, nullptr, kIndexTablespace},
-    {"tablespace", required_argument, nullptr, kTablespace},
-    {"unlogged-tables", no_argument, nullptr, kUnloggedTables},
-    {"partitions", required_argument, nullptr, kPartitions},
-    {"partition-method", required_argument, nullptr, kPartitionMethod},
-    {"builtin", required_argument, nullptr, 'b'},
-    {"file", required_argument, nullptr, 'f'},
-    {"skip-some-updates", no_argument, nullptr, 'N'},
-    {"select-only", no_argument, nullptr, 'S'},
-    {"client", required_argument, nullptr, 'c'},
-    {"connect", no_argument, nullptr, 'C'},
-    {"define", required_argument, nullptr, 'D'},
-    {"jobs", required_argument, nullptr, 'j'},
-    {"log", no_argument, nullptr, 'l'},
-    {"latency-limit", required_argument, nullptr, 'L'},
-    {"protocol", required_argument, nullptr, 'M'},
-    {"progress", required_argument, nullptr, 'P'},
-    {"report-per-command", no_argument, nullptr, 'r'},
-    {"report-latencies", no_argument, nullptr, 'r'},
-    {"rate", required_argument, nullptr, 'R'},
-    {"transactions", required_argument, nullptr, 't'},
-    {"time", required_argument, nullptr, 'T'},
-    {"vacuum-all", no_argument, nullptr, 'v'},
-    {"sampling-rate", required_argument, nullptr, kSamplingRate},
-    {"aggregate-interval", required_argument, nullptr, kAggregateInterval},
-    {"progress-timestamp", no_argument, nullptr, kProgressTimestamp},
-    {"log-prefix", required_argument, nullptr, kLogPrefix},
-    {"random-seed", required_argument, nullptr, kRandomSeed},
-    {"show-script", required_argument, nullptr, kShowScript},
-    {"failures-detailed", no_argument, nullptr, kFailuresDetailed},
-    {"max-tries", required_argument, nullptr, kMaxTries},
-    {"verbose-errors", no_argument, nullptr, kVerboseErrors},
-    {"continue-on-error", no_argument, nullptr, kContinueOnError},
-    {"exit-on-abort", no_argument, nullptr, kExitOnAbort},
-    {"dbname", required_argument, nullptr, 'd'},
-    {"debug", no_argument, nullptr, kDebug},
-    {"host", required_argument, nullptr, 'h'},
-    {"port", required_argument, nullptr, 'p'},
-    {"username", required_argument, nullptr, 'U'},
-    {"version", no_argument, nullptr, 'V'},
-    {"help", no_argument, nullptr, kHelp},
-    {"agents", required_argument, nullptr, kAgents},
-    {"listen", required_argument, nullptr, kListen},
-    {"controller", required_argument, nullptr, kController},
-    {"wait", required_argument, nullptr, kWait},
-    {"allow-shell", no_argument, nullptr, kAllowShell},
-    {"loaders", required_argument, nullptr, kLoaders},
-    {"distribution", required_argument, nullptr, kDistribution},
-    {"distribute-by", required_argument, nullptr, kDistributeBy},
-    {nullptr, 0, nullptr, 0},
-};
 
 // In the order in which they are listed.
 constexpr v1::Builtin kBuiltins[] = {v1::BUILTIN_TPCB_LIKE, v1::BUILTIN_SIMPLE_UPDATE,
@@ -166,14 +74,15 @@ class OptionParser {
     optind = 0;
     opterr = 0;
     int index = -1;
-    for (int found; !Shows() && (found = getopt_long(argc, argv.data(), kShort, kLong, &index)) != -1;
+    for (int found;
+         !Shows() && (found = getopt_long(argc, argv.data(), kShortOptions, kLongOptions, &index)) != -1;
          index = -1) {
       if (found == '?' || found == ':') {
         const std::string what = WrongOption(argv[optind - 1]);
         return Wrong(found == ':' ? "no value of " : "no such option: ", what,
                      "; see `trunkload pgbench --help`");
       }
-      written_ = index >= 0 ? absl::StrCat("--", kLong[index].name)
+      written_ = index >= 0 ? absl::StrCat("--", kLongOptions[index].name)
                             : absl::StrCat("-", std::string(1, static_cast<char>(found)));
       if (absl::Status status = Take(found, optarg == nullptr ? "" : optarg); !status.ok()) return status;
     }
@@ -181,9 +90,8 @@ class OptionParser {
     if (absl::Status status = TakeDatabase({argv.begin() + optind, argv.begin() + argc}); !status.ok()) {
       return status;
     }
-    absl::Status status = CheckFleet();
-    if (status.ok()) status = options().initialize ? CheckInitialize() : CheckRun();
-    if (!status.ok()) return status;
+    if (absl::Status status = CompletePgbenchOptions(written_options_, options()); !status.ok())
+      return status;
     return std::move(request_);
   }
 
@@ -196,10 +104,11 @@ class OptionParser {
   static std::string WrongOption(const std::string& argument) {
     const std::string letter(1, static_cast<char>(optopt));
     if (optopt == 0 || optopt >= kForeignKeys) return argument;
-    const bool is_long = std::any_of(std::begin(kLong), std::end(kLong), [&argument](const option& known) {
-      return known.name != nullptr && known.val == optopt &&
-             absl::StartsWith(absl::StrCat("--", known.name), argument.substr(0, argument.find('=')));
-    });
+    bool is_long = false;
+    for (const option* known = kLongOptions; known->name != nullptr; ++known) {
+      is_long = is_long || (known->val == optopt && absl::StartsWith(absl::StrCat("--", known->name),
+                                                                     argument.substr(0, argument.find('='))));
+    }
     return is_long && argument.size() > 2 && argument[1] == '-' ? argument : absl::StrCat("-", letter);
   }
 
@@ -248,14 +157,14 @@ class OptionParser {
         return absl::OkStatus();
       }
       default:
-        runs_with_ = runs_with_.empty() ? written_ : runs_with_;
+        if (written_options_.of_run.empty()) written_options_.of_run = written_;
         return TakeRun(found, value);
     }
   }
 
   absl::Status TakeInit(int found, const std::string& value) {
     InitializeOptions& init = options().init;
-    if (found != 'i') initializes_with_ = initializes_with_.empty() ? written_ : initializes_with_;
+    if (found != 'i' && written_options_.of_init.empty()) written_options_.of_init = written_;
     switch (found) {
       case 'i':
         options().initialize = true;
@@ -283,7 +192,7 @@ class OptionParser {
       case kPartitions:
         return Whole(value, 0, INT_MAX, init.partitions);
       case kPartitionMethod:
-        has_partition_method_ = true;
+        written_options_.partition_method = true;
         return Choice(value, *v1::PartitionMethod_descriptor(), init.partition_method);
       case kDistributeBy:
         return Choice(value, *v1::DistributeBy_descriptor(), init.distribute_by);
@@ -377,7 +286,7 @@ class OptionParser {
         return absl::OkStatus();
       case kLogPrefix:
         run.log_prefix = value;
-        has_log_prefix_ = true;
+        written_options_.log_prefix = true;
         return absl::OkStatus();
       case kRandomSeed:
         return Seed(written_, value);
@@ -525,87 +434,10 @@ class OptionParser {
     return Wrong("-I knows no step \"", steps.substr(unknown, 1), "\"; it takes any of dtgGvpf");
   }
 
-  absl::Status CheckFleet() {
-    const PgbenchOptions& fleet = options();
-    if (!fleet.listen.empty() && !fleet.controller.empty()) {
-      return Wrong("--listen and --controller exclude each other");
-    }
-    if (!fleet.listen.empty() && !fleet.agents.has_value()) {
-      return Wrong("--listen needs --agents: how many to wait for");
-    }
-    if (fleet.allow_shell && !(fleet.listen.empty() && fleet.controller.empty())) {
-      return Wrong(
-          "--allow-shell is for agents on this machine: start the others with trunkload-agent --allow-shell");
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status CheckInitialize() {
-    if (!runs_with_.empty()) return Wrong(runs_with_, " is no option of -i");
-    const InitializeOptions& init = options().init;
-    if (init.partitions == 0 && has_partition_method_) {
-      return Wrong("--partition-method needs --partitions, with a number above 0");
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status CheckRun() {
-    PgbenchOptions& run = options();
-    if (!initializes_with_.empty()) return Wrong(initializes_with_, " is an option of -i only");
-    if (run.transactions.has_value() && run.duration.has_value()) {
-      return Wrong("-t and -T exclude each other: a number of transactions, or a time");
-    }
-    if (run.scripts.empty())
-      run.scripts.push_back({.builtin = v1::BUILTIN_TPCB_LIKE, .file = {}, .weight = 1});
-    uint64_t weights = 0;
-    for (const PgbenchScript& script : run.scripts) weights += script.weight;
-    if (weights == 0) return Wrong("the weights of all scripts are 0, so that none would ever run");
-    if (absl::Status status = CheckLog(); !status.ok()) return status;
-    if (run.progress_timestamp && run.progress_s == 0) return Wrong("--progress-timestamp needs -P");
-    if (run.max_tries == 0 && !run.latency_limit.has_value() && !run.duration.has_value()) {
-      return Wrong("--max-tries=0, without a limit, needs -L or -T, or a run might never end");
-    }
-    run.threads = std::min(run.threads, run.clients);
-    const uint32_t agents = run.agents.value_or(1);
-    if (run.clients < agents) {
-      return Wrong("-c ", run.clients, " is too few for ", agents,
-                   " agents, each of which has a client at least");
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status CheckLog() {
-    const PgbenchOptions& run = options();
-    if (!run.log) {
-      const char* needs = run.sampling_rate > 0          ? "--sampling-rate"
-                          : run.aggregate_interval_s > 0 ? "--aggregate-interval"
-                          : has_log_prefix_              ? "--log-prefix"
-                                                         : nullptr;
-      return needs == nullptr ? absl::OkStatus() : Wrong(needs, " needs -l");
-    }
-    if (!run.controller.empty()) {
-      return Wrong(
-          "-l writes files here, but the controller has the transactions: use --listen in place of "
-          "--controller");
-    }
-    if (run.sampling_rate > 0 && run.aggregate_interval_s > 0) {
-      return Wrong("--sampling-rate and --aggregate-interval exclude each other");
-    }
-    if (run.aggregate_interval_s > 0 && run.duration.has_value() &&
-        *run.duration % absl::Seconds(run.aggregate_interval_s) != absl::ZeroDuration()) {
-      return Wrong("-T is to be a multiple of --aggregate-interval");
-    }
-    return absl::OkStatus();
-  }
-
   PgbenchRequest request_;
   // The option being taken, as it was written.
   std::string written_;
-  // The first option that only -i has, and the first that only a run has.
-  std::string initializes_with_;
-  std::string runs_with_;
-  bool has_log_prefix_ = false;
-  bool has_partition_method_ = false;
+  WrittenOptions written_options_;
 };
 
 }  // namespace

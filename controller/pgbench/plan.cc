@@ -4,6 +4,7 @@
 #include <iostream>
 #include <iterator>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/duration.h"
 #include "common/random.h"
@@ -31,7 +32,7 @@ absl::Status AddScript(const PgbenchScript& from, const PgbenchOptions& options,
     return absl::OkStatus();
   }
   script.set_file(from.file);
-  if (from.file != "-") return ReadScript(".", script);
+  if (from.file != "-") return ReadScript("", script);
   script.set_name("standard-input");
   script.set_text(std::string(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()));
   return script.text().empty() ? absl::InvalidArgumentError("-f -: standard input holds no script")
@@ -80,6 +81,13 @@ uint64_t DefaultSeed(const PgbenchOptions& options, uint64_t seed) {
   return base.Next();
 }
 
+// "scripts.0.file: mine.sql:1:5: …" from its file's name on.
+std::string WithoutField(absl::string_view message) {
+  const size_t end = message.find(".file: ");
+  if (!absl::StartsWith(message, "scripts.") || end == message.npos) return std::string(message);
+  return std::string(message.substr(end + 7));
+}
+
 }  // namespace
 
 v1::Target PgbenchTarget(const PgbenchOptions& options) {
@@ -102,7 +110,10 @@ absl::StatusOr<v1::Plan> PgbenchPlan(const PgbenchOptions& options, uint32_t sca
   variables["scale"] = absl::StrCat(scale);
   variables["default_seed"] = absl::StrCat(static_cast<int64_t>(DefaultSeed(options, seed)));
   for (const auto& [name, value] : options.variables) variables[name] = value;
-  return ValidatePlan(std::move(plan));
+  absl::StatusOr<v1::Plan> checked = ValidatePlan(std::move(plan));
+  if (checked.ok()) return checked;
+  // Nobody has written the plan: its scripts are told apart by their files.
+  return absl::Status(checked.status().code(), WithoutField(checked.status().message()));
 }
 
 }  // namespace trunkload

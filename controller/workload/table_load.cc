@@ -15,7 +15,7 @@ constexpr uint64_t kFewestRows = 10'000;
 constexpr uint64_t kMostRows = 250'000;
 // Of a plain table, so many are loaded in one transaction, as a whole: up to here several loaders were no
 // quicker.
-constexpr uint64_t kMostRowsAsAWhole = 1'000'000;
+constexpr uint64_t kMostRowsAsAWhole = 4'000'000;
 // A reactor makes rows faster than so many sessions of a server take them.
 constexpr uint32_t kLoadersPerReactor = 4;
 // Without a connection for so long, loading is given up.

@@ -107,6 +107,20 @@ INSTANTIATE_TEST_SUITE_P(
               "without its shares"},
         Fault{"ServerTooMany", [](v1::Assignment& a) { a.mutable_application_servers(0)->set_number(1); },
               "an application server too many"},
+        Fault{"MoreClientsThanNumbers",
+              [](v1::Assignment& a) {
+                a.set_fleet_application_servers(4'000'000'000);
+                a.mutable_application_servers(0)->mutable_shares(0)->set_clients(1'000'000);
+              },
+              "more clients in the fleet"},
+        Fault{"MoreCommandsThanRoom",
+              [](v1::Assignment& a) {
+                std::string text;
+                for (int i = 0; i < 1'001; ++i) text += "\\set x 1\n";
+                a = WithScript(text.c_str());
+                a.mutable_scripts(0)->set_per_command(true);
+              },
+              "more commands to measure"},
         Fault{"WrongText", [](v1::Assignment& a) { a = WithScript("\\set x"); }, "mine:1:"},
         Fault{"NoQueryMode",
               [](v1::Assignment& a) {

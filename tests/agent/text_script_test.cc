@@ -284,6 +284,18 @@ TEST_F(TextScriptTest, AScriptMayHaveNoStatement) {
   EXPECT_EQ(Run(0).scripts[0].transactions, 1000u);
 }
 
+TEST_F(TextScriptTest, ATransactionWithoutAStatementDoesNotInheritAFailure) {
+  ServeAndLog({.error_sqlstate = "23505", .error_every = 1});
+  Add("\\set n :n + 1\n\\if :n % 2 = 0\nINSERT INTO t VALUES (1);\n\\endif");
+  (*assignment_.mutable_variables())["n"] = "0";
+  AddClosed(1, 10);
+  ASSERT_TRUE(Open()) << failure();
+  const Slice slice = Run(0);
+  ExpectSums(slice.scripts[0]);
+  EXPECT_EQ(slice.scripts[0].transactions, 5u);
+  EXPECT_THAT(Errors(slice.scripts[0].errors), ElementsAre(Pair("23505", 5)));
+}
+
 TEST_F(TextScriptTest, SleepsHoldNobodyUp) {
   ServeAndLog();
   assignment_.mutable_pool()->set_size(20);

@@ -116,11 +116,11 @@ TEST(TableLoadTest, SmallPlainTablesAreLoadedAsAWhole) {
   const auto whole = [](const v1::Setup& setup, bool distributed = false) {
     return TableLoadOf(PlanWith(setup), distributed)->whole();
   };
-  v1::Setup setup = Pgbench(10);
+  v1::Setup setup = Pgbench(40);
   EXPECT_TRUE(whole(setup));
   EXPECT_EQ(ChunkCount(*TableLoadOf(PlanWith(setup), false)), 1);
   EXPECT_FALSE(whole(setup, /*distributed=*/true));
-  EXPECT_FALSE(whole(Pgbench(11)));
+  EXPECT_FALSE(whole(Pgbench(41)));
   setup.set_partitions(2);
   EXPECT_FALSE(whole(setup));
   setup.set_partitions(0);

@@ -1,5 +1,7 @@
 #include "controller/pgbench/plan.h"
 
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -93,6 +95,15 @@ TEST(PgbenchTargetTest, ADatabaseIsANameOrAConnectionString) {
   // What the string says goes before the options, as in pgbench.
   EXPECT_EQ(PgbenchTarget(Options("-h a -p 5 host=b")).conninfo(), "host='b' port='5'");
   EXPECT_EQ(PgbenchTarget(Options("-U u postgresql://c/d")).conninfo(), "user='u' dbname='d' host='c'");
+}
+
+TEST(PgbenchPlanTest, AMistakeIsShownInItsFile) {
+  const std::string path = testing::TempDir() + "/pgbench_plan_test.sql";
+  std::ofstream(path) << "SELECT 1;\n\\set x 1 +\n";
+  const absl::StatusOr<v1::Plan> plan = PgbenchPlan(Options("-f " + path), 1, 1);
+  EXPECT_THAT(std::string(plan.status().message()),
+              testing::AllOf(testing::StartsWith(path + ":2:11: "), testing::EndsWith("^")));
+  std::filesystem::remove(path);
 }
 
 }  // namespace
