@@ -58,9 +58,7 @@ class Preparation {
 
   // What the scripts are told: as many branches as there are, for builtin ones.
   absl::StatusOr<uint32_t> Scale() {
-    const bool builtin = std::any_of(options_.scripts.begin(), options_.scripts.end(),
-                                     [](const auto& script) { return script.file.empty(); });
-    if (!builtin) return options_.scale.value_or(1);
+    if (!HasBuiltin()) return options_.scale.value_or(1);
     absl::StatusOr<std::string> count =
         database_.ReadValue("count the branches", "SELECT count(*) FROM pgbench_branches");
     if (!count.ok()) {
@@ -80,6 +78,25 @@ class Preparation {
     return scale;
   }
 
+  absl::StatusOr<PgbenchPartitions> Partitions() {
+    PgbenchPartitions partitions;
+    if (!HasBuiltin()) return partitions;
+    const std::string what = "look how pgbench_accounts is partitioned";
+    absl::StatusOr<std::string> method =
+        database_.ReadValue(what,
+                            "SELECT CASE partstrat WHEN 'r' THEN 'range' WHEN 'h' THEN 'hash' END FROM "
+                            "pg_catalog.pg_partitioned_table "
+                            "WHERE partrelid = 'pgbench_accounts'::pg_catalog.regclass");
+    if (!method.ok() || method->empty())
+      return method.ok() ? partitions : absl::StatusOr<PgbenchPartitions>(method.status());
+    absl::StatusOr<std::string> count =
+        database_.ReadValue(what,
+                            "SELECT count(*) FROM pg_catalog.pg_inherits WHERE inhparent = "
+                            "'pgbench_accounts'::pg_catalog.regclass");
+    if (!count.ok()) return count.status();
+    return PgbenchPartitions{*method, *count};
+  }
+
   void Vacuum() {
     if (options_.no_vacuum) return;
     std::cerr << "starting vacuum..." << std::flush;
@@ -94,6 +111,11 @@ class Preparation {
   }
 
  private:
+  bool HasBuiltin() const {
+    return std::any_of(options_.scripts.begin(), options_.scripts.end(),
+                       [](const auto& script) { return script.file.empty(); });
+  }
+
   void Try(const std::string& sql) {
     if (const absl::Status status = database_.Execute(sql, sql); !status.ok()) {
       std::cerr << status.message() << " (the run goes on all the same; -n leaves it out)" << std::endl;
@@ -113,8 +135,13 @@ uint64_t SeedOf(const PgbenchOptions& options) {
   return uint64_t{device()} << 32 | device();
 }
 
-// The plan, and the server's version.
-absl::StatusOr<std::pair<v1::Plan, std::string>> Prepare(const PgbenchOptions& options) {
+struct Prepared {
+  v1::Plan plan;
+  std::string server_version;
+  PgbenchPartitions partitions;
+};
+
+absl::StatusOr<Prepared> Prepare(const PgbenchOptions& options) {
   Cancellation cancellation;
   const StopSignals signals([&cancellation](int) { cancellation.Cancel(); });
   absl::StatusOr<std::unique_ptr<Database>> database =
@@ -125,10 +152,12 @@ absl::StatusOr<std::pair<v1::Plan, std::string>> Prepare(const PgbenchOptions& o
   Preparation preparation(options, **database);
   const absl::StatusOr<uint32_t> scale = preparation.Scale();
   if (!scale.ok()) return scale.status();
+  absl::StatusOr<PgbenchPartitions> partitions = preparation.Partitions();
+  if (!partitions.ok()) return partitions.status();
   absl::StatusOr<v1::Plan> plan = PgbenchPlan(options, *scale, SeedOf(options));
   if (!plan.ok()) return plan.status();
   preparation.Vacuum();
-  return std::pair(*std::move(plan), server->postgresql_version());
+  return Prepared{*std::move(plan), server->postgresql_version(), *std::move(partitions)};
 }
 
 RunPlace PlaceOf(const PgbenchOptions& options) {
@@ -191,10 +220,9 @@ int RunPgbenchCommand(std::span<const std::string> arguments) {
   // Before there is any other thread.
   StopSignals::Block();
   if (options.initialize) return Initialize(options);
-  absl::StatusOr<std::pair<v1::Plan, std::string>> prepared = Prepare(options);
+  absl::StatusOr<Prepared> prepared = Prepare(options);
   if (!prepared.ok()) return Fail(prepared.status());
-  auto& [plan, server_version] = *prepared;
-  std::cout << "trunkload pgbench (" << TRUNKLOAD_VERSION << ", server " << server_version << ")"
+  std::cout << "trunkload pgbench (" << TRUNKLOAD_VERSION << ", server " << prepared->server_version << ")"
             << std::endl;
   PgbenchScreen screen(options);
   TransactionLogFiles log(options, getpid());
@@ -206,10 +234,10 @@ int RunPgbenchCommand(std::span<const std::string> arguments) {
       log.Add(agent, phase_start_us, more).IgnoreError();
     };
   }
-  const absl::StatusOr<v1::RunResult> result = RunPlan(std::move(plan), std::move(place), screen);
+  const absl::StatusOr<v1::RunResult> result = RunPlan(std::move(prepared->plan), std::move(place), screen);
   if (!result.ok()) return Fail(result.status());
   std::cerr << PgbenchErrors(*result, options);
-  std::cout << PgbenchReport(*result, options) << std::flush;
+  std::cout << PgbenchReport(*result, options, prepared->partitions) << std::flush;
   if (const absl::Status status = log.Close(); !status.ok()) {
     std::cerr << "trunkload pgbench: " << status.message() << "; what was measured is complete" << std::endl;
   }

@@ -66,8 +66,12 @@ std::string NameOf(const PgbenchScript& script) {
 
 class Report {
  public:
-  Report(const v1::RunResult& result, const PgbenchOptions& options)
-      : result_(result), phase_(result.phases(0)), options_(options), counts_(phase_, options) {}
+  Report(const v1::RunResult& result, const PgbenchOptions& options, const PgbenchPartitions& partitions)
+      : result_(result),
+        phase_(result.phases(0)),
+        options_(options),
+        partitions_(partitions),
+        counts_(phase_, options) {}
 
   std::string Write() && {
     Head();
@@ -93,6 +97,10 @@ class Report {
   void Head() {
     Line("transaction type: %s", several() ? "multiple scripts" : NameOf(options_.scripts[0]));
     Line("scaling factor: %s", result_.run().plan().variables().at("scale"));
+    if (!partitions_.method.empty()) {
+      Line("partition method: %s", partitions_.method);
+      Line("partitions: %s", partitions_.count);
+    }
     Line("query mode: %s", EnumText(*v1::QueryMode_descriptor()->FindValueByNumber(options_.query_mode)));
     Line("number of clients: %d", options_.clients);
     Line("number of threads: %d", options_.threads);
@@ -241,14 +249,16 @@ class Report {
   const v1::RunResult& result_;
   const v1::PhaseResult& phase_;
   const PgbenchOptions& options_;
+  const PgbenchPartitions& partitions_;
   const Counts counts_;
   std::string text_;
 };
 
 }  // namespace
 
-std::string PgbenchReport(const v1::RunResult& result, const PgbenchOptions& options) {
-  return Report(result, options).Write();
+std::string PgbenchReport(const v1::RunResult& result, const PgbenchOptions& options,
+                          const PgbenchPartitions& partitions) {
+  return Report(result, options, partitions).Write();
 }
 
 bool WasAborted(const v1::RunResult& result) {

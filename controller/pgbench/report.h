@@ -7,8 +7,15 @@
 
 namespace trunkload {
 
+// How pgbench_accounts is partitioned.
+struct PgbenchPartitions {
+  std::string method;  // range or hash; empty: it is one table
+  std::string count;
+};
+
 // What pgbench 15 prints after a run, line by line, and below it the percentiles that it doesn't know.
-std::string PgbenchReport(const v1::RunResult& result, const PgbenchOptions& options);
+std::string PgbenchReport(const v1::RunResult& result, const PgbenchOptions& options,
+                          const PgbenchPartitions& partitions);
 
 // Clients ended before the run did, which is then incomplete.
 bool WasAborted(const v1::RunResult& result);

@@ -174,6 +174,15 @@ class PgbenchCommand(DatabaseCase):
                             re.findall(f"{words}.*", ours.stdout), re.findall(f"{words}.*", theirs.stdout)
                         )
 
+    def test_tells_of_partitions(self):
+        for method in ["range", "hash"]:
+            made = self.ours(*f"-i -q -I dtg --partitions=3 --partition-method={method}".split())
+            self.assertEqual(made.returncode, 0, made.stderr)
+            theirs, ours = self.pgbench(*"-n -S -t 2".split()), self.ours(*"-n -S -t 2".split())
+            self.assertIn(f"partition method: {method}\npartitions: 3\n", ours.stdout)
+            self.assertEqual(masked(ours.stdout), masked(theirs.stdout))
+        self.assertEqual(self.pgbench(*"-i -q".split()).returncode, 0)
+
     def test_the_same_seed_leaves_the_same_rows(self):
         rows = []
         self.database.query("CREATE TABLE draws (client int, r bigint, z bigint, h bigint)")
