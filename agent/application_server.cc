@@ -228,7 +228,8 @@ void ApplicationServer::BringBackRetired() {
   for (Link& link : connections_) {
     // One that is being opened, or waits for it, comes by itself.
     const bool retired = std::exchange(link.retired, false);
-    if (!retired || link.opening_since != 0 || link.backing_off) continue;
+    const bool closed = !reconnect_mode() && link.connection.closed();
+    if (!retired || link.opening_since != 0 || link.backing_off || closed) continue;
     pool_.Give(link.index);
   }
 }
@@ -440,8 +441,9 @@ void ApplicationServer::Count(const Link& link, std::string_view error) {
   const InFlight& transaction = link.transaction;
   const uint32_t client = ClientOf(link);
   const uint64_t number = ++client_counts_[client].ended;
-  const uint32_t retries =
-      parts_.scripts.text(transaction.script) != nullptr ? clients_[client].retries() : 0;
+  const uint32_t retries = parts_.scripts.text(transaction.script) != nullptr && transaction.times.sent != 0
+                               ? clients_[client].retries()
+                               : 0;
   if (retries > 0) parts_.recorder.RecordRetries(transaction.script, retries);
   if (!parts_.recorder.logging()) [[likely]]
     return;

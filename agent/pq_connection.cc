@@ -131,7 +131,9 @@ PqConnection::Progress PqConnection::OnEvents(uint32_t events) {
     case Stage::kPreparing:
       return ContinuePreparing();
     case Stage::kIdle: {
-      // Nothing was asked: a notice, or the server saying goodbye.
+      // Nothing was asked: a notice, or the server saying goodbye. What the last statement failed with is
+      // over.
+      error_ = {};
       bool complete;
       if (!TakeResults(complete)) return Break(kConnectionBroken);
       Watch(kEdges);
@@ -382,6 +384,7 @@ bool PqConnection::TakeResults(bool& complete) {
         complete = alive;
         return alive;
       case PGRES_COPY_OUT:
+      case PGRES_COPY_BOTH:
         SetError("0A000", "a script can't read the rows of a COPY");
         more = false;
         break;

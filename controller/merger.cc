@@ -92,6 +92,11 @@ absl::Status Merger::CheckTurn(const Agent& agent, const v1::Interval& interval,
   if (static_cast<double>(interval.last_completion_ns()) / 1e9 > latest + 1) {
     return absl::InvalidArgumentError("its last transaction is yet to end");
   }
+  for (const int64_t ended_us : interval.log().ended_us()) {
+    if (static_cast<double>(ended_us) / 1e6 > latest + 1) {
+      return absl::InvalidArgumentError("a logged transaction is yet to end");
+    }
+  }
   return absl::OkStatus();
 }
 

@@ -29,7 +29,7 @@ enum PgbenchExitStatus : int { kOk = 0, kCouldNotRun = 1, kClientsAborted = 2, k
 
 int Fail(const absl::Status& status) {
   std::cerr << "trunkload pgbench: " << status.message() << std::endl;
-  return kCouldNotRun;
+  return absl::IsCancelled(status) ? kInterrupted : kCouldNotRun;
 }
 
 // Shows what pgbench shows while it runs.
@@ -157,6 +157,7 @@ absl::StatusOr<Prepared> Prepare(const PgbenchOptions& options) {
   absl::StatusOr<v1::Plan> plan = PgbenchPlan(options, *scale, SeedOf(options));
   if (!plan.ok()) return plan.status();
   preparation.Vacuum();
+  if (cancellation.cancelled()) return absl::CancelledError("cancelled");
   return Prepared{*std::move(plan), server->postgresql_version(), *std::move(partitions)};
 }
 
@@ -244,7 +245,7 @@ int RunPgbenchCommand(std::span<const std::string> arguments) {
   for (const std::string& reason : result->verdict().reasons()) {
     std::cerr << "trunkload pgbench: not valid: " << reason << std::endl;
   }
-  if (result->run().cancelled() && !options.exit_on_abort) return kInterrupted;
+  if (result->run().cancelled() && !(options.exit_on_abort && WasAborted(*result))) return kInterrupted;
   if (!WasAborted(*result)) return kOk;
   std::cerr << "trunkload pgbench: the run was aborted: these figures are incomplete" << std::endl;
   return kClientsAborted;

@@ -343,7 +343,7 @@ class OptionParser {
 
   absl::Status TakeDatabase(std::vector<char*> arguments) {
     if (arguments.size() > 1) {
-      return Wrong("more than one database: \"", arguments[1], "\" is one argument too many");
+      return Wrong("more than one database: the last argument is one too many");
     }
     if (!arguments.empty()) options().database = arguments[0];
     return absl::OkStatus();

@@ -220,10 +220,12 @@ class Report {
          retries ? ", failures and retries" : " and failures");
     for (const v1::CommandResult& command : script.commands()) {
       const double mean = Millis(command.latency_us().mean());
+      // To pgbench an error that was tried again is no failure.
+      const uint64_t failures = command.failures() - command.retries();
       if (retries) {
-        Line("   %11.3f  %10d  %10d  %s", mean, command.failures(), command.retries(), command.text());
+        Line("   %11.3f  %10d  %10d  %s", mean, failures, command.retries(), command.text());
       } else {
-        Line("   %11.3f  %10d  %s", mean, command.failures(), command.text());
+        Line("   %11.3f  %10d  %s", mean, failures, command.text());
       }
     }
   }

@@ -158,7 +158,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"-l -T 5 --aggregate-interval=10", "multiple"}, Mistake{"--progress-timestamp", "needs -P"},
         Mistake{"--max-tries=0", "needs -L or -T"}, Mistake{"--max-tries=-1", "--max-tries"},
         Mistake{"--random-seed=x", "--random-seed"}, Mistake{"--show-script=none", "no builtin script"},
-        Mistake{"a b", "one argument too many"}, Mistake{"-i -c 2", "-c is no option of -i"},
+        Mistake{"a b", "one too many"}, Mistake{"-i -c 2", "-c is no option of -i"},
         Mistake{"-i -S", "-S is no option of -i"}, Mistake{"-F 80", "-F is an option of -i only"},
         Mistake{"-q", "-q is an option of -i only"}, Mistake{"--partitions=2", "option of -i only"},
         Mistake{"-i -F 9", "-F is a whole number from 10 to 100"}, Mistake{"-i -I x", "no step \"x\""},
