@@ -94,7 +94,7 @@ RUN = """
 -n -S -T 1 --max-tries=0 -L 100
 -n -f mine.sql -D delta=5 -s 7 -t 2
 -n -f fails.sql -c 2 -t 5
--n -f fails.sql -f mine.sql@5 -t 1 --failures-detailed
+-n -f fails.sql -f mine.sql@0 -t 1 --failures-detailed
 -n -f divides.sql -t 2
 -n -v -S -t 1
 -S -t 1 -v
