@@ -252,10 +252,7 @@ void ApplicationServer::StopStarting(bool may_retry) {
 
 void ApplicationServer::GiveUp() {
   const int64_t now = parts_.clock.MonotonicNanos();
-  while (pool_.waiting() > 0) {
-    const Waiting waiting = pool_.TakeFirst();
-    parts_.recorder.RecordFailure(waiting.script, waiting.intended_start, now, kUnfinished);
-  }
+  GiveUpLine(now);
   for (Link& link : connections_) {
     if (!link.transaction.active) continue;
     FailTransaction(link, kUnfinished, now);
@@ -445,7 +442,8 @@ void ApplicationServer::Count(const Link& link, std::string_view error) {
                                ? clients_[client].retries()
                                : 0;
   if (retries > 0) parts_.recorder.RecordRetries(transaction.script, retries);
-  if (!parts_.recorder.logging()) [[likely]]
+  // One that was given up has not ended.
+  if (!parts_.recorder.logging() || error == kUnfinished) [[likely]]
     return;
   parts_.recorder.Log({NumberOf(client), number, transaction.script, OutcomeOf(error), retries},
                       transaction.times);
@@ -475,7 +473,10 @@ void ApplicationServer::Abort(Link& link) {
   if (live_clients_ > 0) return;
   // Nobody is left to run what comes due.
   left_to_start_ = 0;
-  const int64_t now = parts_.clock.MonotonicNanos();
+  GiveUpLine(parts_.clock.MonotonicNanos());
+}
+
+void ApplicationServer::GiveUpLine(int64_t now) {
   while (pool_.waiting() > 0) {
     const Waiting waiting = pool_.TakeFirst();
     parts_.recorder.RecordFailure(waiting.script, waiting.intended_start, now, kUnfinished);
@@ -485,9 +486,13 @@ void ApplicationServer::Abort(Link& link) {
 void ApplicationServer::FailTransaction(Link& link, std::string_view code, int64_t now) {
   InFlight& transaction = link.transaction;
   const bool text = parts_.scripts.text(transaction.script) != nullptr;
-  if (text) clients_[ClientOf(link)].Abandon();
-  transaction.times.ended = now;
   const bool given_up = code == kUnfinished;
+  if (text) {
+    Client& client = clients_[ClientOf(link)];
+    if (!given_up && transaction.times.sent != 0) client.RecordFailedCommand(/*tried_again=*/false);
+    client.Abandon();
+  }
+  transaction.times.ended = now;
   RecordFailure(link, code, given_up ? std::string_view() : link.connection.reason(), now);
   Count(link, code);
   transaction.active = false;

@@ -129,6 +129,8 @@ class ApplicationServer {
   void Count(const Link& link, std::string_view error);
   // The client of a transaction that has failed goes on with no other.
   void Abort(Link& link);
+  // What waits for a connection is not to get one any more.
+  void GiveUpLine(int64_t now);
   // Of one that had to wait for a connection: what an idle one gets is run, as by pgbench.
   bool IsTooLate(const Waiting& waiting, int64_t now) const {
     return waiting.client == kNoClient && now - waiting.intended_start > latency_limit_ns_;

@@ -15,8 +15,12 @@ namespace {
 constexpr uint32_t kMostConnections = 10'000'000;
 constexpr uint32_t kMostWaiting = 10'000'000;
 constexpr uint32_t kMostBatch = 1'000'000;
+constexpr uint32_t kMostThreads = 256;
+constexpr int kMostScripts = 1'000;
 // A histogram each.
 constexpr size_t kMostMeasuredCommands = 1'000;
+// Statements, each prepared on each connection: a gigabyte of bits.
+constexpr uint64_t kMostPrepared = 8'000'000'000;
 constexpr int64_t kLongestSeconds = 366 * 24 * 3600;
 constexpr double kHighestRate = 1e9;
 
@@ -37,15 +41,22 @@ bool IsRate(double rate) {
   return rate >= 0 && rate <= kHighestRate;
 }
 
-absl::Status CheckText(const v1::Script& script, bool allow_shell, size_t& measured_commands) {
+// Of all scripts.
+struct CommandCounts {
+  uint64_t measured = 0;
+  uint64_t prepared = 0;
+};
+
+absl::Status CheckText(const v1::Script& script, bool allow_shell, CommandCounts& counts) {
   if (!v1::QueryMode_IsValid(script.query_mode()) || script.query_mode() == v1::QUERY_MODE_UNSPECIFIED) {
     return Wrong("a query mode that this agent does not know: update it");
   }
   VariableNames names;
   const absl::StatusOr<Script> parsed = ParseScript(ScriptSource(script.name(), script.text()), names);
   if (!parsed.ok()) return parsed.status();
-  if (script.per_command()) measured_commands += parsed->commands.size();
-  if (measured_commands > kMostMeasuredCommands)
+  if (script.query_mode() == v1::QUERY_MODE_PREPARED) counts.prepared += parsed->commands.size();
+  if (script.per_command()) counts.measured += parsed->commands.size();
+  if (counts.measured > kMostMeasuredCommands)
     return Wrong("more commands to measure than there is room for");
   return parsed->CheckRunnable(
       {.shell = allow_shell, .pipelines = script.query_mode() != v1::QUERY_MODE_SIMPLE});
@@ -71,15 +82,22 @@ absl::Status CheckInsert(const v1::Script& script) {
 }
 
 absl::Status CheckScripts(const v1::Assignment& assignment, bool allow_shell) {
+  if (assignment.scripts_size() > kMostScripts) return Wrong("more scripts than can be");
   uint64_t weights = 0;
-  size_t measured_commands = 0;
+  CommandCounts counts;
   for (const v1::Script& script : assignment.scripts()) {
     weights += script.weight();
     const absl::Status status =
-        script.text().empty() ? CheckInsert(script) : CheckText(script, allow_shell, measured_commands);
+        script.text().empty() ? CheckInsert(script) : CheckText(script, allow_shell, counts);
     if (!status.ok()) return status;
   }
   if (weights == 0 || weights > UINT32_MAX) return Wrong("no script to run");
+  uint64_t connections = 0;
+  for (const v1::ApplicationServer& server : assignment.application_servers()) {
+    connections += server.connections();
+  }
+  if (counts.prepared * connections > kMostPrepared)
+    return Wrong("more statements and connections to prepare them on than there is room for");
   return absl::OkStatus();
 }
 
@@ -145,6 +163,7 @@ absl::Status CheckAssignment(const v1::Assignment& assignment, bool allow_shell)
     return Wrong("a time-out that can't be");
   // Whoever waits no time at all would ask again and again within the same instant.
   if (IsZero(pool.acquire_timeout()) || IsZero(pool.connect_timeout())) return Wrong("a time-out of nothing");
+  if (assignment.threads() > kMostThreads) return Wrong("more threads than can be");
   if (pool.queue_limit() > kMostWaiting) return Wrong("a longer line than can be");
   const absl::Status work =
       assignment.has_load() ? CheckLoad(assignment) : CheckScripts(assignment, allow_shell);

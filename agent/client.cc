@@ -4,7 +4,6 @@
 #include <charconv>
 #include <chrono>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "agent/error_counts.h"

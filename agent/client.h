@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,8 +30,8 @@ class Client {
     const SystemClock& clock;
     Recorder& recorder;
     int epoll_fd;
-    // Of the draws of each client, by its number.
-    std::vector<uint64_t> seeds;
+    // See ClientSeeds.
+    std::span<const uint64_t> seeds;
   };
   struct Identity {
     uint32_t number;  // unique in the fleet: client_id

@@ -360,6 +360,12 @@ bool PqConnection::TakeResults(bool& complete) {
           if (copying_) return alive;
           continue;
         }
+        if (awaited_syncs_ > 0) {
+          // What follows in the pipeline has been sent already, where the server now takes rows.
+          SetError("0A000", "a pipeline can't hold a COPY");
+          more = false;
+          break;
+        }
         if (copy_rows_.empty()) {
           more = PQputCopyEnd(connection_, "a script can't send the rows of a COPY") == 1 && Flush();
           break;

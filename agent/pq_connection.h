@@ -102,8 +102,6 @@ class PqConnection {
   void Prefetch() const;
 
   bool closed() const { return stage_ == Stage::kClosed; }
-  // Waits for an answer.
-  bool busy() const { return stage_ == Stage::kBusy; }
 
   // Of the last kDone or kBroken: the SQLSTATE, empty where it succeeded. 08006 where the connection ended
   // without a reason, 08001 where the server could not be reached.

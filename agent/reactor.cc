@@ -17,20 +17,6 @@ constexpr int kEventsAtOnce = 256;
 // Tells the draws of what is logged from all others of the same seed.
 constexpr uint64_t kLogStream = 0x6c6f6773;
 
-// As pgbench has them: client n begins with what the plan's seed draws as its number n. They don't depend on
-// which agent emulates which client.
-std::vector<uint64_t> ClientSeeds(const v1::Assignment& assignment) {
-  uint32_t clients = 0;
-  for (const v1::ApplicationServer& server : assignment.application_servers()) {
-    clients = std::max(clients, server.connections());
-    for (const v1::PhaseShare& share : server.shares()) clients = std::max(clients, share.clients());
-  }
-  Random base(assignment.seed());
-  std::vector<uint64_t> seeds(size_t{clients} * assignment.fleet_application_servers());
-  for (uint64_t& seed : seeds) seed = base.Next();
-  return seeds;
-}
-
 bool BelongsToPhase(const Timer& timer) {
   switch (timer.kind) {
     case TimerKind::kWake:  // its transaction goes on in the drain
@@ -46,7 +32,7 @@ bool BelongsToPhase(const Timer& timer) {
 }  // namespace
 
 Reactor::Reactor(const v1::Assignment& assignment, const std::vector<const v1::ApplicationServer*>& servers,
-                 ReactorCallbacks callbacks)
+                 std::span<const uint64_t> client_seeds, ReactorCallbacks callbacks)
     : assignment_(assignment),
       callbacks_(std::move(callbacks)),
       epoll_fd_(epoll_create1(EPOLL_CLOEXEC)),
@@ -54,8 +40,7 @@ Reactor::Reactor(const v1::Assignment& assignment, const std::vector<const v1::A
       timer_fd_(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)),
       scripts_(assignment),
       recorder_(scripts_.measured_commands()),
-      client_parts_{scripts_.names(), clock_, recorder_, epoll_fd_,
-                    scripts_.any_text() ? ClientSeeds(assignment) : std::vector<uint64_t>()},
+      client_parts_{scripts_.names(), clock_, recorder_, epoll_fd_, client_seeds},
       log_seed_(servers.empty() ? 0 : MixSeed(servers.front()->seed(), kLogStream)) {
   const ReactorParts parts{assignment_, clock_, epoll_fd_, recorder_, timers_, scripts_, client_parts_};
   size_t timers = 16;
@@ -263,7 +248,9 @@ void Reactor::EndPhaseIfDrained() {
   }
   if (!all([](const auto& server) { return server->drained(); })) return;
   phase_state_ = PhaseState::kNone;
-  timers_.RemoveIf(BelongsToPhase);
+  // The sleep of a transaction that was given up is over, too.
+  timers_.RemoveIf(
+      [](const Timer& timer) { return BelongsToPhase(timer) || timer.kind == TimerKind::kWake; });
   recorder_.Finish(clock_.MonotonicNanos());
   callbacks_.phase_ended(started_ns_);
 }

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/client_seeds.h"
+
 namespace trunkload {
 namespace {
 
@@ -34,6 +36,7 @@ void ReactorLoad::OnLoop(Function function) {
 
 void ReactorLoad::Open(const v1::Assignment& assignment) {
   assignment_ = assignment;
+  client_seeds_ = ClientSeeds(assignment_);
   open_ = std::make_shared<bool>(true);
   const auto reactors = static_cast<size_t>(
       std::clamp<int64_t>(assignment_.threads(), 1, std::max(1, assignment_.application_servers_size())));
@@ -74,7 +77,7 @@ void ReactorLoad::Open(const v1::Assignment& assignment) {
         events_.OnPhaseEnded(ended);
       });
     };
-    members_.push_back({std::make_unique<Reactor>(assignment_, share, std::move(callbacks))});
+    members_.push_back({std::make_unique<Reactor>(assignment_, share, client_seeds_, std::move(callbacks))});
   }
   pending_ = std::make_unique<Slice>(members_.front().reactor->recorder().commands_of_scripts());
 }

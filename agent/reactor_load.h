@@ -42,6 +42,7 @@ class ReactorLoad final : public Load {
   LoadEvents& events_;
   const SystemClock clock_;
   v1::Assignment assignment_;
+  std::vector<uint64_t> client_seeds_;
   std::vector<Member> members_;
   // Gone once closed: events still in the loop look at it first.
   std::shared_ptr<bool> open_;

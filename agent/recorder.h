@@ -24,7 +24,8 @@ struct TransactionTimes {
 
 // One reactor's measuring: the slice being filled, and those that wait to be collected. Everything but
 // Collect and Recycle belongs to the reactor's thread; those two may be called from one other. Recording
-// takes no lock and allocates nothing.
+// takes no lock, and allocates nothing but for a transaction
+// that is logged and the first error of a kind.
 class Recorder {
  public:
   static constexpr int64_t kSliceNanos = 1'000'000'000;

@@ -21,7 +21,7 @@ Scripts::Scripts(const v1::Assignment& assignment) {
     const size_t commands = parsed.commands.size();
     if (script.per_command()) measured = commands;
     entry.text = std::make_unique<TextScript>(std::move(parsed), script, names_, number, marks_);
-    marks_ += commands;
+    if (script.query_mode() == v1::QUERY_MODE_PREPARED) marks_ += commands;
     any_text_ = true;
   }
 }

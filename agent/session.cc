@@ -15,9 +15,10 @@
 namespace trunkload {
 namespace {
 
-// Messages that wait for the controller to take them. An interval a second: a controller that has taken none
-// for so long is not coming back.
+// Messages that wait for the controller to take them, and their bytes. An interval a second: a controller that
+// has taken none for so long is not coming back. Those that hold logs are larger.
 constexpr size_t kMostUnsent = 1'000;
+constexpr size_t kMostUnsentBytes = 512 << 20;
 constexpr int kKeepaliveMs = 10'000;
 
 // gRPC's side of the stream. Its callbacks stamp the time and post to the loop; everything else runs on the
@@ -55,7 +56,8 @@ class Stream : public grpc::ClientBidiReactor<v1::AgentMessage, v1::ControllerMe
  private:
   void Send(v1::AgentMessage message) {
     if (closed_) return;
-    if (unsent_.size() >= kMostUnsent) {
+    unsent_bytes_ += message.ByteSizeLong();
+    if (unsent_.size() >= kMostUnsent || unsent_bytes_ > kMostUnsentBytes) {
       // The load, which is in the middle of telling something, goes when the stream has ended.
       left_ = absl::ResourceExhaustedError("the controller does not take what this agent measures");
       context_.TryCancel();
@@ -69,6 +71,7 @@ class Stream : public grpc::ClientBidiReactor<v1::AgentMessage, v1::ControllerMe
     // Where writing failed the stream is about to end.
     if (!ok) return;
     loop_.Post([this] {
+      unsent_bytes_ -= unsent_.front().ByteSizeLong();
       unsent_.pop_front();
       if (!closed_ && !unsent_.empty()) StartWrite(&unsent_.front());
     });
@@ -105,6 +108,7 @@ class Stream : public grpc::ClientBidiReactor<v1::AgentMessage, v1::ControllerMe
   grpc::ClientContext context_;
   v1::ControllerMessage incoming_;
   std::deque<v1::AgentMessage> unsent_;  // the first is being written
+  size_t unsent_bytes_ = 0;
   Run run_;
   bool joined_ = false;
   bool closed_ = false;

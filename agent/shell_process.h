@@ -17,7 +17,7 @@ namespace trunkload {
 class ShellProcess {
  public:
   ShellProcess(int epoll_fd, EventTag tag) : epoll_fd_(epoll_fd), tag_(tag) {}
-  // Kills what still runs.
+  // Kills what still runs, and waits for its end.
   ~ShellProcess();
   ShellProcess(const ShellProcess&) = delete;
   ShellProcess& operator=(const ShellProcess&) = delete;

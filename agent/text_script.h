@@ -20,7 +20,8 @@ namespace trunkload {
 class TextScript {
  public:
   // `parsed` is script.text(), number `number` of the assignment, with variables of `names`. Its statements
-  // get the marks of a connection (see PqConnection::marks) from `first_mark` on, one for each command.
+  // get the marks of a connection (see PqConnection::marks) from `first_mark` on, one for each command,
+  // where they are to be prepared.
   TextScript(Script parsed, const v1::Script& script, const VariableNames& names, uint32_t number,
              size_t first_mark);
 

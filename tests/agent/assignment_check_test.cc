@@ -121,6 +121,20 @@ INSTANTIATE_TEST_SUITE_P(
                 a.mutable_scripts(0)->set_per_command(true);
               },
               "more commands to measure"},
+        Fault{"MoreScriptsThanCanBe",
+              [](v1::Assignment& a) {
+                for (int i = 0; i < 1'000; ++i) *a.add_scripts() = a.scripts(0);
+              },
+              "more scripts"},
+        Fault{"MoreThreadsThanCanBe", [](v1::Assignment& a) { a.set_threads(257); }, "more threads"},
+        Fault{"MorePreparedThanRoom",
+              [](v1::Assignment& a) {
+                std::string text;
+                for (int i = 0; i < 801; ++i) text += "\\set x 1\n";
+                a = WithScript(text.c_str());
+                a.mutable_application_servers(0)->set_connections(10'000'000);
+              },
+              "more statements and connections"},
         Fault{"WrongText", [](v1::Assignment& a) { a = WithScript("\\set x"); }, "mine:1:"},
         Fault{"NoQueryMode",
               [](v1::Assignment& a) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/time/clock.h"
+#include "agent/client_seeds.h"
 #include "common/duration.h"
 
 namespace trunkload {
@@ -98,7 +99,8 @@ bool ReactorFixture::Open() {
     server.set_connections(assignment_.pool().size());
     servers.push_back(&server);
   }
-  reactor_ = std::make_unique<Reactor>(assignment_, servers, std::move(callbacks));
+  client_seeds_ = ClientSeeds(assignment_);
+  reactor_ = std::make_unique<Reactor>(assignment_, servers, client_seeds_, std::move(callbacks));
   absl::MutexLock lock(&mutex_);
   EXPECT_TRUE(mutex_.AwaitWithTimeout(absl::Condition(&told_), kPatience)) << "neither ready nor failed";
   return told_ && failure_.empty();

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/function_ref.h"
@@ -59,6 +60,7 @@ class ReactorFixture : public testing::Test {
  private:
   v1::Phase& AddPhase(uint32_t clients, uint64_t transactions);
 
+  std::vector<uint64_t> client_seeds_;
   int slices_ = 0;
   mutable absl::Mutex mutex_;
   bool told_ ABSL_GUARDED_BY(mutex_) = false;

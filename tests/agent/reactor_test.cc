@@ -27,8 +27,11 @@ using testing::Not;
 // wait for an answer.
 class LoopbackSocket {
  public:
-  LoopbackSocket() {
-    sockaddr_in address = Address(0);
+  // 0: any port.
+  explicit LoopbackSocket(uint16_t port = 0) {
+    const int on = 1;
+    setsockopt(fd_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    sockaddr_in address = Address(port);
     bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof(address));
   }
   ~LoopbackSocket() { close(fd_); }
@@ -278,6 +281,39 @@ TEST_F(ReactorPhaseTest, ConnectionsThatBreakInBetweenAreThereForTheNext) {
   EXPECT_EQ(slice.scripts[0].transactions, 20u);
   EXPECT_EQ(slice.connections_lost, 0u);
   EXPECT_THAT(Errors(slice.connect_errors), IsEmpty());
+}
+
+TEST_F(ReactorPhaseTest, ConnectionsThatWaitForTheirTurnToBeOpenedServeNobody) {
+  Serve({.delay = absl::Milliseconds(20)});
+  v1::Script& script = *assignment_.mutable_scripts(0);
+  script.clear_builtin();
+  script.set_text("INSERT INTO t VALUES (1);");
+  script.set_query_mode(v1::QUERY_MODE_SIMPLE);
+  script.set_max_tries(1);
+  // More than are opened at the same time.
+  assignment_.mutable_pool()->set_size(40);
+  // The first ends with its clients, which are as many as there are connections.
+  AddOpen(100'000);
+  *AddOpen(1'000).mutable_drain_timeout() = ToProto(absl::ZeroDuration());
+  ASSERT_TRUE(Open()) << failure();
+  StartPhase(0);
+  WaitUntil([&] { return counts().statements >= 40; });
+  const uint16_t port = server_->port();
+  server_.reset();
+  LoopbackSocket silent(port);
+  silent.Listen();
+  EXPECT_EQ(End().aborted_clients, 40u);
+  // Long enough for the first back-off of all.
+  absl::SleepFor(absl::Milliseconds(200));
+  StartPhase(1);
+  absl::SleepFor(absl::Milliseconds(50));
+  StopPhase();
+  const Slice second = End();
+  ExpectSums(second.scripts[0]);
+  EXPECT_GT(second.scripts[0].offered, 0u);
+  // All waited for a connection.
+  EXPECT_EQ(Errors(second.scripts[0].errors).size(), 1u);
+  EXPECT_EQ(second.connections_lost, 0u);
 }
 
 }  // namespace
