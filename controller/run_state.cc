@@ -159,7 +159,8 @@ absl::Status RunState::On(const Cancelled&) {
   } else if (phase_ > 0) {
     End(absl::OkStatus());
   } else {
-    End(absl::CancelledError("cancelled before the first phase began"));
+    End(absl::CancelledError(loading_ ? "cancelled while rows were being loaded: the next run begins anew"
+                                      : "cancelled before the first phase began"));
   }
   return absl::OkStatus();
 }

@@ -60,7 +60,8 @@ absl::StatusOr<std::unique_ptr<LocalAgents>> LocalAgents::Start(const Options& o
 
 absl::Status LocalAgents::Spawn(const std::string& program, const std::string& name, const Options& options) {
   int output[2];
-  if (pipe2(output, O_CLOEXEC | O_NONBLOCK) != 0) {
+  // The agent's end blocks, as programs expect of what they write to.
+  if (pipe2(output, O_CLOEXEC) != 0 || fcntl(output[0], F_SETFL, O_NONBLOCK) != 0) {
     return absl::ResourceExhaustedError(absl::StrCat("cannot start an agent: ", std::strerror(errno)));
   }
   const absl::Cleanup close_output = [&output] { close(output[1]); };

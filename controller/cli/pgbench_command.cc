@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <iostream>
+#include <iterator>
 #include <memory>
 #include <random>
 #include <utility>
@@ -135,6 +136,13 @@ uint64_t SeedOf(const PgbenchOptions& options) {
   return uint64_t{device()} << 32 | device();
 }
 
+void ReadStandardInput(PgbenchOptions& options) {
+  for (PgbenchScript& script : options.scripts) {
+    if (script.file != "-") continue;
+    script.text.assign(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
+  }
+}
+
 struct Prepared {
   v1::Plan plan;
   std::string server_version;
@@ -199,10 +207,6 @@ int Initialize(const PgbenchOptions& options) {
   InitializeScreen screen(options.quiet);
   const absl::StatusOr<v1::RunResult> result = RunPlan(*std::move(plan), PlaceOf(options), screen);
   if (!result.ok()) return Fail(result.status());
-  if (result->run().cancelled()) {
-    Fail(absl::CancelledError("cancelled; where it is run again, -i begins anew"));
-    return kInterrupted;
-  }
   std::cerr << InitializeMessages::Summary(result->run());
   return kOk;
 }
@@ -210,14 +214,15 @@ int Initialize(const PgbenchOptions& options) {
 }  // namespace
 
 int RunPgbenchCommand(std::span<const std::string> arguments) {
-  const absl::StatusOr<PgbenchRequest> request =
-      ParsePgbenchOptions(arguments, std::getenv("PGBENCH_RANDOM_SEED"));
+  absl::StatusOr<PgbenchRequest> request = ParsePgbenchOptions(arguments, std::getenv("PGBENCH_RANDOM_SEED"));
   if (!request.ok()) return Fail(request.status());
   std::cout << request->print << std::flush;
   std::cerr << request->print_on_stderr << std::flush;
   if (!request->print.empty() || !request->print_on_stderr.empty()) return kOk;
 
-  const PgbenchOptions& options = request->options;
+  PgbenchOptions& options = request->options;
+  // Where somebody types it, Ctrl-C is to end that.
+  ReadStandardInput(options);
   // Before there is any other thread.
   StopSignals::Block();
   if (options.initialize) return Initialize(options);
@@ -237,6 +242,10 @@ int RunPgbenchCommand(std::span<const std::string> arguments) {
   }
   const absl::StatusOr<v1::RunResult> result = RunPlan(std::move(prepared->plan), std::move(place), screen);
   if (!result.ok()) return Fail(result.status());
+  // That of a controller of another version may not be.
+  if (!IsOfPgbench(*result, options)) {
+    return Fail(absl::InternalError("the controller sent a result that is not of this run: update it"));
+  }
   std::cerr << PgbenchErrors(*result, options);
   std::cout << PgbenchReport(*result, options, prepared->partitions) << std::flush;
   if (const absl::Status status = log.Close(); !status.ok()) {

@@ -18,6 +18,7 @@ namespace trunkload {
 struct PgbenchScript {
   v1::Builtin builtin = v1::BUILTIN_UNSPECIFIED;
   std::string file;  // where it is no builtin; "-" is standard input
+  std::string text;  // of standard input, once it has been read
   uint64_t weight = 1;
 };
 

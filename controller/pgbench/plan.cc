@@ -1,8 +1,6 @@
 #include "controller/pgbench/plan.h"
 
 #include <algorithm>
-#include <iostream>
-#include <iterator>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -34,7 +32,7 @@ absl::Status AddScript(const PgbenchScript& from, const PgbenchOptions& options,
   script.set_file(from.file);
   if (from.file != "-") return ReadScript("", script);
   script.set_name("standard-input");
-  script.set_text(std::string(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()));
+  script.set_text(from.text);
   return script.text().empty() ? absl::InvalidArgumentError("-f -: standard input holds no script")
                                : absl::OkStatus();
 }

@@ -263,8 +263,16 @@ std::string PgbenchReport(const v1::RunResult& result, const PgbenchOptions& opt
   return Report(result, options, partitions).Write();
 }
 
+bool IsOfPgbench(const v1::RunResult& result, const PgbenchOptions& options) {
+  const v1::Plan& plan = result.run().plan();
+  return result.phases_size() == 1 && plan.phases_size() == 1 && plan.variables().contains("scale") &&
+         result.phases(0).scripts_size() == static_cast<int>(options.scripts.size());
+}
+
 bool WasAborted(const v1::RunResult& result) {
-  return result.phases(0).aborted_clients() > 0;
+  return result.phases(0).aborted_clients() > 0 ||
+         std::any_of(result.agents().begin(), result.agents().end(),
+                     [](const v1::AgentResult& agent) { return agent.lost(); });
 }
 
 std::string PgbenchErrors(const v1::RunResult& result, const PgbenchOptions& options) {

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <numeric>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -13,16 +14,16 @@ namespace {
 
 constexpr int64_t kMicrosPerSecond = 1'000'000;
 
-using Outcome = v1::TransactionLog;
+using Outcome = v1::TransactionLog::Outcome;
 
-bool IsFailure(Outcome::Outcome outcome) {
-  return outcome != Outcome::OUTCOME_SUCCEEDED && outcome != Outcome::OUTCOME_SKIPPED;
+bool IsFailure(Outcome outcome) {
+  return outcome != v1::TransactionLog::OUTCOME_SUCCEEDED && outcome != v1::TransactionLog::OUTCOME_SKIPPED;
 }
 
-std::string FailureText(Outcome::Outcome outcome, bool detailed) {
+std::string FailureText(Outcome outcome, bool detailed) {
   if (!detailed) return "failed";
-  if (outcome == Outcome::OUTCOME_SERIALIZATION) return "serialization";
-  return outcome == Outcome::OUTCOME_DEADLOCK ? "deadlock" : "other";
+  if (outcome == v1::TransactionLog::OUTCOME_SERIALIZATION) return "serialization";
+  return outcome == v1::TransactionLog::OUTCOME_DEADLOCK ? "deadlock" : "other";
 }
 
 }  // namespace
@@ -59,7 +60,12 @@ absl::Status TransactionLogFiles::Add(uint32_t agent, int64_t phase_start_us, co
   if (!status_.ok()) return status_;
   absl::StatusOr<File*> file = FileOf(agent);
   if (!file.ok()) return status_ = file.status();
-  for (int i = 0; i < log.client_size(); ++i) {
+  // An agent's threads tell one after the other what they did in the same second.
+  std::vector<int> in_order(static_cast<size_t>(log.client_size()));
+  std::iota(in_order.begin(), in_order.end(), 0);
+  std::stable_sort(in_order.begin(), in_order.end(),
+                   [&log](int a, int b) { return log.ended_us(a) < log.ended_us(b); });
+  for (const int i : in_order) {
     if (options_.aggregate_interval_s > 0) {
       Aggregated(**file, phase_start_us, log, i);
     } else {
@@ -67,7 +73,8 @@ absl::Status TransactionLogFiles::Add(uint32_t agent, int64_t phase_start_us, co
     }
   }
   // Somebody may be looking.
-  if (std::fflush((*file)->stream.get()) != 0) {
+  std::FILE* const stream = (*file)->stream.get();
+  if (std::fflush(stream) != 0 || std::ferror(stream) != 0) {
     status_ = absl::UnavailableError(
         absl::StrCat("can't write the log ", (*file)->name, " any further: ", std::strerror(errno)));
   }
@@ -88,11 +95,11 @@ absl::Status TransactionLogFiles::Close() {
 
 void TransactionLogFiles::WriteLine(File& file, int64_t phase_start_us, const v1::TransactionLog& log,
                                     int index) const {
-  const Outcome::Outcome outcome = log.outcome(index);
+  const Outcome outcome = log.outcome(index);
   std::string line = absl::StrCat(log.client(index), " ", log.number(index), " ");
-  if (outcome == Outcome::OUTCOME_SUCCEEDED) {
+  if (outcome == v1::TransactionLog::OUTCOME_SUCCEEDED) {
     absl::StrAppend(&line, log.response_us(index));
-  } else if (outcome == Outcome::OUTCOME_SKIPPED) {
+  } else if (outcome == v1::TransactionLog::OUTCOME_SKIPPED) {
     line += "skipped";
   } else {
     line += FailureText(outcome, options_.failures_detailed);
@@ -101,7 +108,7 @@ void TransactionLogFiles::WriteLine(File& file, int64_t phase_start_us, const v1
   absl::StrAppend(&line, " ", log.script(index), " ", ended_us / kMicrosPerSecond, " ",
                   ended_us % kMicrosPerSecond);
   // A failure has no lag in pgbench's log either.
-  const bool has_lag = outcome == Outcome::OUTCOME_SUCCEEDED;
+  const bool has_lag = outcome == v1::TransactionLog::OUTCOME_SUCCEEDED;
   if (options_.rate_per_s > 0) absl::StrAppend(&line, " ", has_lag ? log.send_lag_us(index) : 0);
   if (options_.max_tries != 1) absl::StrAppend(&line, " ", log.retries(index));
   std::fprintf(file.stream.get(), "%s\n", line.c_str());
@@ -115,14 +122,14 @@ void TransactionLogFiles::Aggregated(File& file, int64_t phase_start_us, const v
   const int64_t interval_us = options_.aggregate_interval_s * kMicrosPerSecond;
   // Counted from when the run began, to the second. An interval without transactions has its line, too.
   while (ended_us >= sums.start_s * kMicrosPerSecond + interval_us) WriteAggregate(file);
-  const Outcome::Outcome outcome = log.outcome(index);
+  const Outcome outcome = log.outcome(index);
   sums.retried += log.retries(index) > 0;
   sums.retries += log.retries(index);
-  sums.skipped += outcome == Outcome::OUTCOME_SKIPPED;
-  sums.serialization += outcome == Outcome::OUTCOME_SERIALIZATION;
-  sums.deadlock += outcome == Outcome::OUTCOME_DEADLOCK;
-  sums.other += outcome == Outcome::OUTCOME_OTHER;
-  if (outcome == Outcome::OUTCOME_SKIPPED || IsFailure(outcome)) return;
+  sums.skipped += outcome == v1::TransactionLog::OUTCOME_SKIPPED;
+  sums.serialization += outcome == v1::TransactionLog::OUTCOME_SERIALIZATION;
+  sums.deadlock += outcome == v1::TransactionLog::OUTCOME_DEADLOCK;
+  sums.other += outcome == v1::TransactionLog::OUTCOME_OTHER;
+  if (outcome == v1::TransactionLog::OUTCOME_SKIPPED || IsFailure(outcome)) return;
   sums.latency.Add(static_cast<double>(log.response_us(index)), sums.count == 0);
   if (options_.rate_per_s > 0) sums.lag.Add(static_cast<double>(log.send_lag_us(index)), sums.count == 0);
   ++sums.count;

@@ -102,11 +102,14 @@ absl::Status CheckConninfo(const std::string& conninfo) {
       "spaces in single quotes), or a URI such as postgresql://bench@db1:5432/bench"));
 }
 
+bool IsConninfo(const std::string& database) {
+  return absl::StrContains(database, '=') || absl::StartsWith(database, "postgresql://") ||
+         absl::StartsWith(database, "postgres://");
+}
+
 std::string ConninfoFor(const std::string& database, const ConninfoDefaults& defaults) {
   std::string conninfo;
-  // What libpq itself takes for more than a name.
-  const bool is_conninfo = absl::StrContains(database, '=') || absl::StartsWith(database, "postgresql://") ||
-                           absl::StartsWith(database, "postgres://");
+  const bool is_conninfo = IsConninfo(database);
   const Parsed parsed = Parse(is_conninfo ? database : "");
   if (!parsed.options) return database;
   for (const PQconninfoOption* option = parsed.options.get(); option->keyword != nullptr; ++option) {

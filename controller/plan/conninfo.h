@@ -9,6 +9,9 @@ namespace trunkload {
 // Whether libpq understands a connection string or URI. The error never shows what may be a password.
 absl::Status CheckConninfo(const std::string& conninfo);
 
+// Whether a database is named by more than its name, as libpq tells it: by a connection string or URI.
+bool IsConninfo(const std::string& database);
+
 struct ConninfoDefaults {
   std::string host;
   std::string port;
