@@ -1,8 +1,12 @@
 """`trunkload pgbench` beside the installed pgbench: what is taken and refused, what is printed, logged and left behind."""
+import array
+import fcntl
 import glob
 import os
 import re
+import signal
 import subprocess
+import termios
 
 from case import DatabaseCase, lab, main
 
@@ -261,6 +265,48 @@ class PgbenchCommand(DatabaseCase):
         done = self.ours(*"-n -f once.sql -c 2 -T 60 --exit-on-abort".split())
         self.assertEqual(done.returncode, 2)
         self.assertIn("division by zero", done.stderr)
+
+    def start_and_wait_for_load(self, *arguments):
+        run = self.lab.start(lab.program("trunkload"), "pgbench", *arguments, self.database.conninfo)
+        active = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'trunkload' AND query LIKE 'SELECT%'"
+        lab.wait_until(lambda: self.database.query(active) != "0", "the load has begun")
+        return run
+
+    def test_interrupted_it_reports_what_there_is(self):
+        run = self.start_and_wait_for_load("-n", "-S", "-T", "60")
+        run.signal(signal.SIGINT)
+        self.assertEqual(run.wait(), 130, run.err)
+        self.assertRegex(run.out, r"number of transactions actually processed: [1-9]")
+
+    def test_an_agent_that_is_lost_leaves_a_run_incomplete(self):
+        run = self.start_and_wait_for_load("-n", "-S", "-c", "2", "-T", "3", "--agents=2")
+        os.kill(min(self.lab.children("trunkload-agent")), signal.SIGKILL)
+        self.assertEqual(run.wait(), 2, run.err)
+        self.assertIn("these figures are incomplete", run.err)
+        self.assertRegex(run.out, r"number of transactions actually processed: [1-9]")
+
+    def test_a_script_that_is_being_typed_can_be_given_up(self):
+        typing = subprocess.Popen(
+            [lab.program("trunkload"), "pgbench", "-f", "-", self.database.conninfo],
+            stdin=subprocess.PIPE,
+            env=self.lab.environment(),
+        )
+        typing.stdin.write(b"SELECT 1;\n")
+        typing.stdin.flush()
+        left = array.array("i", [1])
+        lab.wait_until(
+            lambda: fcntl.ioctl(typing.stdin, termios.FIONREAD, left) == 0 and left[0] == 0, "it has been read"
+        )
+        typing.send_signal(signal.SIGINT)
+        self.assertEqual(typing.wait(10), -signal.SIGINT)
+        typing.stdin.close()
+
+    def test_no_message_shows_a_piece_of_a_password(self):
+        for database in ["postgresql://bench:s3/cret@127.0.0.1/bench", "host=127.0.0.1 password=s3 cret"]:
+            done = self.lab.trunkload("pgbench", "-S", database)
+            self.assertEqual(done.status, 1)
+            self.assertNotRegex(done.out + done.err, "s3|cret")
+            self.assertRegex(done.err, "^trunkload pgbench: ")
 
     def test_tables_that_are_not_there_are_named_with_what_makes_them(self):
         self.database.query("CREATE DATABASE empty")

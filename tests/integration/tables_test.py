@@ -162,11 +162,14 @@ class Tables(TablesCase):
             "setup": {"workload": "pgbench", "scale": 60, **setup},
         }
         run = self.lab.start_run(plan, "--local", 2, "--quiet")
+        self.wait_for_rows(database)
+        return run
+
+    def wait_for_rows(self, database):
         lab.wait_until(
             lambda: database.query("SELECT count(*) FROM pg_stat_progress_copy WHERE tuples_processed > 0") != "0",
             "rows are loaded",
         )
-        return run
 
     def test_interrupted_and_run_again(self):
         database = self.database_with()
@@ -175,6 +178,14 @@ class Tables(TablesCase):
         self.assertEqual(run.wait(), 130, run.err)
         self.set_up(database, scale=3)
         self.assertEqual(database.query("SELECT count(*) FROM pgbench_accounts"), "300000")
+
+    def test_pgbench_interrupted_while_it_loads(self):
+        database = self.database_with()
+        run = self.lab.start(lab.program("trunkload"), "pgbench", "-i", "-s", "60", database.conninfo)
+        self.wait_for_rows(database)
+        run.signal(signal.SIGINT)
+        self.assertEqual(run.wait(), 130, run.err)
+        self.assertIn("the next run begins anew", run.err)
 
     def test_rows_are_there_once_when_connections_break(self):
         database = self.database_with()
