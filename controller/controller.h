@@ -1,49 +1,20 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <optional>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/clock.h"
-#include "trunkload/v1/control.pb.h"
+#include "controller/active_run.h"
+#include "controller/controller_outside.h"
+#include "controller/fleet.h"
 #include "trunkload/v1/fleet.pb.h"
 #include "trunkload/v1/plan.pb.h"
-#include "trunkload/v1/result.pb.h"
 
 namespace trunkload {
-
-// One stream of an agent; never used again, so that a late message of a stream that broke can't be taken for
-// another's.
-using AgentId = uint64_t;
-
-// What the controller asks of the world around it: gRPC and libpq in the program, a model of them in
-// simulations. Called on the thread that drives the controller; nothing here blocks or calls back into it.
-class ControllerOutside {
- public:
-  virtual ~ControllerOutside() = default;
-  // Messages to one agent arrive in order. Dropped in silence where its stream has broken: OnAgentLeft says
-  // so.
-  virtual void Send(AgentId to, const v1::ControllerMessage& message) = 0;
-  // Ends the agent's stream. OnAgentLeft is not called for it any more.
-  virtual void Disconnect(AgentId agent, const absl::Status& why) = 0;
-  // Connects to the plan's target and makes its tables, on a thread of its own; the answer comes through
-  // Controller::OnTargetPrepared.
-  virtual void PrepareTarget(const v1::Plan& plan) = 0;
-  // The same once agents have loaded their rows: finishes the tables. `smoothly`: the server has answered for
-  // every row, and no connection broke on the way.
-  virtual void FinishTarget(const v1::Plan& plan, bool smoothly) = 0;
-  // Gives either up: no answer comes.
-  virtual void CancelPrepareTarget() = 0;
-  virtual void OnProgress(const v1::Progress& progress) = 0;
-  // Where the phase asks for transactions one by one: see RunFollower.
-  virtual void OnTransactions(uint32_t /*agent*/, int64_t /*phase_start_us*/,
-                              const v1::TransactionLog& /*log*/) {}
-  // The run has ended, with its result or with why it could not run. Once for each run that StartRun
-  // accepted.
-  virtual void OnRunEnded(absl::StatusOr<v1::RunResult> result) = 0;
-};
 
 // The controller of a fleet: who is in it, and at most one run at a time. It touches no thread, socket or
 // clock but the one given; events come in by calls, and what follows from them goes out through
@@ -56,7 +27,6 @@ class Controller {
   };
 
   Controller(const Clock& clock, ControllerOutside& outside);
-  ~Controller();
 
   // `plan` must be valid (plan/plan_loader.h), but may have no phases: then only its tables are set up.
   // RESOURCE_EXHAUSTED while a run is under way. The run's id on success.
@@ -81,8 +51,14 @@ class Controller {
   int64_t NextTickNanos() const;
 
  private:
-  class State;
-  std::unique_ptr<State> state_;
+  absl::Status OnMessage(AgentId agent, const v1::AgentMessage& message, int64_t received_ns);
+  absl::Status OnHello(AgentId agent, const v1::Hello& hello);
+  void FinishIfEnded();
+
+  const Clock& clock_;
+  ControllerOutside& outside_;
+  Fleet fleet_;
+  std::optional<ActiveRun> run_;
 };
 
 }  // namespace trunkload

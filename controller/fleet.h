@@ -9,7 +9,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "controller/agent_clock.h"
-#include "controller/controller.h"
+#include "controller/controller_outside.h"
 #include "trunkload/v1/fleet.pb.h"
 
 namespace trunkload {

@@ -9,7 +9,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "common/histogram.h"
-#include "controller/controller.h"
+#include "controller/controller_outside.h"
 #include "controller/series.h"
 #include "trunkload/v1/fleet.pb.h"
 #include "trunkload/v1/plan.pb.h"

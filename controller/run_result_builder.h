@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "common/histogram.h"
-#include "controller/controller.h"
+#include "controller/controller_outside.h"
 #include "controller/merger.h"
 #include "controller/verdict.h"
 #include "trunkload/v1/fleet.pb.h"

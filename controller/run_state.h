@@ -10,7 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "controller/controller.h"
+#include "controller/controller_outside.h"
 #include "trunkload/v1/plan.pb.h"
 
 namespace trunkload {
