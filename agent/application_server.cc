@@ -9,12 +9,6 @@
 namespace trunkload {
 namespace {
 
-constexpr int64_t kMillisecond = 1'000'000;
-// Connections that one application server opens at the same time: few enough for the server's listen queue.
-constexpr uint32_t kOpenAtOnce = 32;
-// Back-off before a connection is opened again: doubling, with jitter.
-constexpr int64_t kFirstBackoff = 50 * kMillisecond;
-constexpr int64_t kLongestBackoff = 2'000 * kMillisecond;
 // Tells the jitter's draws from all others of the same seed.
 constexpr uint64_t kJitterStream = 0x6a697474;
 
@@ -54,11 +48,10 @@ ApplicationServer::ApplicationServer(const ReactorParts& parts, const v1::Applic
       server_(server),
       mode_(parts.assignment.pool().mode()),
       acquire_timeout_ns_(Nanos(parts.assignment.pool().acquire_timeout())),
-      connect_timeout_ns_(Nanos(parts.assignment.pool().connect_timeout())),
+      connector_(parts_, index, server.connections(), MixSeed(server.seed(), kJitterStream)),
       pool_(server.connections(), LineCapacity(parts.assignment, server)),
       keys_(parts.assignment, server),
-      random_(MixSeed(server.seed(), 0)),
-      jitter_(MixSeed(server.seed(), kJitterStream)) {
+      random_(MixSeed(server.seed(), 0)) {
   for (uint32_t i = 0; i < server.connections(); ++i) {
     connections_.emplace_back(parts_.epoll_fd, EventTag{.server = index_, .connection = i});
     if (!reconnect_mode()) connections_.back().connection.marks().resize(parts_.scripts.marks());
@@ -66,7 +59,6 @@ ApplicationServer::ApplicationServer(const ReactorParts& parts, const v1::Applic
   uint32_t sum = 0;
   for (const v1::Script& script : parts_.assignment.scripts())
     cumulative_weights_.push_back(sum += script.weight());
-  to_open_.reserve(connections_.size());
   if (parts_.assignment.has_load()) loader_.emplace(parts_.assignment.load(), server.number());
   MakeClients();
 }
@@ -95,42 +87,33 @@ uint32_t ApplicationServer::NumberOf(uint32_t client) const {
 
 void ApplicationServer::Open() {
   const int64_t now = parts_.clock.MonotonicNanos();
-  open_before_ = now + connect_timeout_ns_;
+  open_before_ = now + Nanos(parts_.assignment.pool().connect_timeout());
   const auto wanted = static_cast<uint32_t>(reconnect_mode() ? 1 : connections_.size());
-  for (uint32_t i = wanted; i-- > 0;) to_open_.push_back(i);
+  for (uint32_t i = wanted; i-- > 0;) connector_.Want(i);
   OpenNext(now);
 }
 
 void ApplicationServer::OpenNext(int64_t now) {
   // One that fails at once leads back to here.
   if (std::exchange(opening_next_, true)) return;
-  while (!to_open_.empty() && opening_ < kOpenAtOnce && failure_.empty()) {
-    Link& link = connections_[to_open_.back()];
-    to_open_.pop_back();
-    OpenLink(link, now);
+  while (failure_.empty()) {
+    const std::optional<uint32_t> next = connector_.TakeNext();
+    if (!next.has_value()) break;
+    OpenLink(connections_[*next], now);
   }
   opening_next_ = false;
 }
 
 void ApplicationServer::OpenLink(Link& link, int64_t now) {
-  ++opening_;
-  link.opening_since = now;
-  // One timer serves all attempts: in reconnect mode there may be thousands before it is due.
-  if (!std::exchange(link.connect_timeout_armed, true)) {
-    parts_.timers.Add({now + connect_timeout_ns_, TimerKind::kConnectTimeout, index_, link.index});
-  }
   // In reconnect mode nothing is prepared, except once to see that it can be.
   const std::span<const Statement> statements =
       reconnect_mode() && ready_ ? std::span<const Statement>() : parts_.scripts.statements();
-  if (link.connection.Open(parts_.assignment.target(), statements) == PqConnection::Progress::kBroken)
-    OnBroken(link);
+  if (!connector_.Open(link, statements, now)) OnBroken(link);
 }
 
 void ApplicationServer::OnReady(Link& link) {
   const int64_t now = parts_.clock.MonotonicNanos();
-  --opening_;
-  link.opening_since = 0;
-  link.failed_attempts = 0;
+  connector_.OnOpened(link);
   if (link.transaction.active) {  // in reconnect mode, the transaction that it was opened for
     link.transaction.times.acquired = now;
     Send(link, now);
@@ -155,9 +138,7 @@ void ApplicationServer::OnBroken(Link& link) {
   PqConnection& connection = link.connection;
   const bool was_opening = link.opening_since != 0;
   if (was_opening) {
-    --opening_;
-    link.opening_since = 0;
-    ++link.failed_attempts;
+    connector_.OnNotOpened(link);
     parts_.recorder.RecordConnectError(connection.error());
   } else {
     parts_.recorder.RecordConnectionLost();
@@ -170,15 +151,7 @@ void ApplicationServer::OnBroken(Link& link) {
     return;
   }
   if (link.transaction.active) FailTransaction(link, connection.error(), now);
-  RetryLater(link, now);
-}
-
-void ApplicationServer::RetryLater(Link& link, int64_t now) {
-  const uint32_t doublings = std::min(link.failed_attempts, 10u);
-  const int64_t backoff = std::min(kLongestBackoff, kFirstBackoff << doublings);
-  const auto jittered = static_cast<int64_t>(static_cast<double>(backoff) * (0.5 + jitter_.Uniform() / 2));
-  link.backing_off = true;
-  parts_.timers.Add({now + jittered, TimerKind::kReconnect, index_, link.index});
+  connector_.BackOff(link, now);
 }
 
 // --- Phases.
@@ -256,10 +229,9 @@ void ApplicationServer::GiveUp() {
   for (Link& link : connections_) {
     if (!link.transaction.active) continue;
     FailTransaction(link, kUnfinished, now);
-    if (link.opening_since != 0) --opening_;
-    link.opening_since = 0;
+    connector_.GiveUp(link);
     link.connection.Close();
-    RetryLater(link, now);
+    connector_.BackOff(link, now);
   }
 }
 
@@ -566,19 +538,12 @@ void ApplicationServer::OnTimer(const Timer& timer, int64_t now) {
       connections_[timer.index].backing_off = false;
       // In reconnect mode the next transaction opens it.
       if (reconnect_mode() && ready_) return Free(connections_[timer.index], now);
-      to_open_.push_back(timer.index);
+      connector_.Want(timer.index);
       return OpenNext(now);
     case TimerKind::kConnectTimeout: {
       Link& link = connections_[timer.index];
-      link.connect_timeout_armed = false;
-      if (link.opening_since == 0) return;
-      if (const int64_t at = link.opening_since + connect_timeout_ns_; at > now) {  // a later attempt's
-        link.connect_timeout_armed = true;
-        parts_.timers.Add({at, TimerKind::kConnectTimeout, index_, timer.index});
-        return;
-      }
-      link.connection.GiveUpOpening();
-      return OnBroken(link);
+      if (connector_.TimedOut(link, now)) OnBroken(link);
+      return;
     }
     case TimerKind::kWake: {
       Link& link = connections_[timer.index];

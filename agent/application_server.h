@@ -8,12 +8,12 @@
 #include <vector>
 
 #include "agent/client.h"
+#include "agent/connector.h"
 #include "agent/key_source.h"
+#include "agent/link.h"
 #include "agent/pacer.h"
 #include "agent/pool.h"
-#include "agent/pq_connection.h"
-#include "agent/recorder.h"
-#include "agent/scripts.h"
+#include "agent/reactor_parts.h"
 #include "agent/table_loader.h"
 #include "agent/timer_queue.h"
 #include "common/clock.h"
@@ -21,17 +21,6 @@
 #include "trunkload/v1/fleet.pb.h"
 
 namespace trunkload {
-
-// What the application servers of one reactor share.
-struct ReactorParts {
-  const v1::Assignment& assignment;
-  const SystemClock& clock;
-  int epoll_fd;
-  Recorder& recorder;
-  TimerQueue& timers;
-  Scripts& scripts;
-  const Client::Parts& clients;
-};
 
 // One emulated application server: its connections, the clients that share them, and in open load its
 // schedule.
@@ -81,28 +70,7 @@ class ApplicationServer {
   void OnTimer(const Timer& timer, int64_t now);
 
  private:
-  struct InFlight {
-    TransactionTimes times;
-    uint32_t script;
-    int32_t client;
-    bool active = false;  // a transaction holds this connection
-  };
-  struct Link {
-    Link(int epoll_fd, EventTag tag) : index(tag.connection), connection(epoll_fd, tag) {}
-
-    const uint32_t index;
-    InFlight transaction;
-    PqConnection connection;
-    int64_t opening_since = 0;
-    bool connect_timeout_armed = false;
-    bool backing_off = false;
-    uint32_t failed_attempts = 0;
-    // Its transaction sleeps until then, or has ended without a statement and is looked at then; 0: neither.
-    int64_t wakes_at = 0;
-    bool ended_early = false;
-    // In open load: its client has ended, and nothing is run on it until the phase has.
-    bool retired = false;
-  };
+  using InFlight = Link::InFlight;
 
   void MakeClients();
   // In the fleet, of a client of this application server.
@@ -148,7 +116,6 @@ class ApplicationServer {
   void ServeArrivals(int64_t now);
   void OpenLink(Link& link, int64_t now);
   void OpenNext(int64_t now);
-  void RetryLater(Link& link, int64_t now);
   void ArmAcquireTimeout();
   bool session_mode() const { return mode_ == v1::POOL_MODE_SESSION; }
   bool reconnect_mode() const { return mode_ == v1::POOL_MODE_RECONNECT; }
@@ -158,14 +125,14 @@ class ApplicationServer {
   const v1::ApplicationServer& server_;
   const v1::PoolMode mode_;
   const int64_t acquire_timeout_ns_;
-  const int64_t connect_timeout_ns_;
 
   std::deque<Link> connections_;
+  // Draws numbers of its own, so that a connection that breaks changes nothing in what is drawn for
+  // transactions.
+  Connector connector_;
   Pool pool_;
   KeySource keys_;
   Random random_;
-  // Of its own, so that a connection that breaks changes nothing in what is drawn for transactions.
-  Random jitter_;
   std::vector<uint32_t> cumulative_weights_;
   // Of scripts in pgbench's language: those of closed load, by number; in open load, one for each connection.
   std::vector<Client> clients_;
@@ -182,8 +149,6 @@ class ApplicationServer {
   // Getting ready.
   bool ready_ = false;
   uint32_t open_ = 0;
-  std::vector<uint32_t> to_open_;
-  uint32_t opening_ = 0;
   bool opening_next_ = false;
   int64_t open_before_ = 0;
   std::string failure_;
