@@ -12,9 +12,6 @@ namespace {
 // Tells the jitter's draws from all others of the same seed.
 constexpr uint64_t kJitterStream = 0x6a697474;
 
-// More transactions than a client can start in the longest phase; all clients' together fit into 64 bits.
-constexpr uint64_t kUnlimited = uint64_t{1} << 40;
-
 int64_t Nanos(const google::protobuf::Duration& duration) {
   return absl::ToInt64Nanoseconds(FromProto(duration));
 }
@@ -51,7 +48,8 @@ ApplicationServer::ApplicationServer(const ReactorParts& parts, const v1::Applic
       connector_(parts_, index, server.connections(), MixSeed(server.seed(), kJitterStream)),
       pool_(server.connections(), LineCapacity(parts.assignment, server)),
       keys_(parts.assignment, server),
-      random_(MixSeed(server.seed(), 0)) {
+      random_(MixSeed(server.seed(), 0)),
+      clients_(parts_, server) {
   for (uint32_t i = 0; i < server.connections(); ++i) {
     connections_.emplace_back(parts_.epoll_fd, EventTag{.server = index_, .connection = i});
     if (!reconnect_mode()) connections_.back().connection.marks().resize(parts_.scripts.marks());
@@ -60,27 +58,6 @@ ApplicationServer::ApplicationServer(const ReactorParts& parts, const v1::Applic
   for (const v1::Script& script : parts_.assignment.scripts())
     cumulative_weights_.push_back(sum += script.weight());
   if (parts_.assignment.has_load()) loader_.emplace(parts_.assignment.load(), server.number());
-  MakeClients();
-}
-
-void ApplicationServer::MakeClients() {
-  auto count = static_cast<uint32_t>(connections_.size());
-  for (const v1::PhaseShare& share : server_.shares()) count = std::max(count, share.clients());
-  client_counts_.resize(count);
-  if (!parts_.scripts.any_text()) return;
-  clients_.reserve(count);
-  for (uint32_t i = 0; i < count; ++i) {
-    clients_.emplace_back(parts_.clients,
-                          Client::Identity{.number = NumberOf(i),
-                                           .agent = parts_.assignment.agent(),
-                                           .agents = parts_.assignment.agents(),
-                                           .plan_seed = parts_.assignment.seed()},
-                          parts_.assignment.variables());
-  }
-}
-
-uint32_t ApplicationServer::NumberOf(uint32_t client) const {
-  return server_.number() + client * parts_.assignment.fleet_application_servers();
 }
 
 // --- Getting ready, and connections that come back.
@@ -164,35 +141,24 @@ void ApplicationServer::StartPhase(uint32_t phase, int64_t start_ns) {
   pacer_.reset();
   kept_.clear();
   line_limit_ = UINT32_MAX;
-  live_clients_ = connections();
-  lost_clients_ = false;
   latency_limit_ns_ = described.has_latency_limit() ? Nanos(described.latency_limit()) : INT64_MAX;
-  std::fill(client_counts_.begin(), client_counts_.end(), ClientCounts());
   BringBackRetired();
   if (described.load().has_open()) {
     line_limit_ = parts_.assignment.pool().queue_limit();
     pacer_.emplace(described, Pacer::Share{server_.number(), parts_.assignment.fleet_application_servers(),
                                            share.transactions(), MixSeed(server_.seed(), phase + 1)});
     next_arrival_ = 0;
-    left_to_start_ = pacer_->count();
-    if (left_to_start_ > 0) {
+    clients_.StartOpen(pacer_->count(), connections());
+    if (pacer_->count() > 0) {
       parts_.timers.Add({phase_start_ + pacer_->DueNanos(0), TimerKind::kArrival, index_});
     }
     return;
   }
   think_ns_ = Nanos(described.load().closed().think_time());
-  left_to_start_ = 0;
-  live_clients_ = share.clients();
-  for (uint32_t client = 0; client < share.clients(); ++client) {
-    client_counts_[client].left_to_start =
-        described.has_transactions()
-            ? share.transactions() / share.clients() + (client < share.transactions() % share.clients())
-            : kUnlimited;
-    left_to_start_ += client_counts_[client].left_to_start;
-  }
+  clients_.StartClosed(described, share);
   if (session_mode()) kept_.assign(share.clients(), kNone);
   for (uint32_t client = 0; client < share.clients(); ++client) {
-    if (client_counts_[client].left_to_start == 0) break;
+    if (!clients_.MayStart(client)) break;
     Begin(start_ns, parts_.clock.MonotonicNanos(), static_cast<int32_t>(client));
   }
 }
@@ -210,8 +176,7 @@ void ApplicationServer::BringBackRetired() {
 void ApplicationServer::StopStarting(bool may_retry) {
   starting_ = false;
   may_retry_ = may_retry;
-  left_to_start_ = 0;
-  for (ClientCounts& counts : client_counts_) counts.left_to_start = 0;
+  clients_.Stop();
   // Clients stay away now; what they keep serves those that still wait.
   for (uint32_t& kept : kept_) {
     if (kept == kNone) continue;
@@ -246,8 +211,7 @@ uint32_t ApplicationServer::PickScript() {
 }
 
 void ApplicationServer::Begin(int64_t intended_start, int64_t now, int32_t client) {
-  --left_to_start_;
-  if (client != kNoClient) --client_counts_[static_cast<uint32_t>(client)].left_to_start;
+  clients_.Start(client);
   const Waiting waiting{intended_start, now, PickScript(), client};
   parts_.recorder.RecordOffered(waiting.script);
   if (client != kNoClient && !kept_.empty() && kept_[client] != kNone) {
@@ -291,9 +255,10 @@ void ApplicationServer::Send(Link& link, int64_t now) {
   InsertScript* const insert = parts_.scripts.insert(link.transaction.script);
   if (insert == nullptr) {
     link.transaction.times.sent = now;
-    const Client::Step step = clients_[ClientOf(link)].Begin(
-        *parts_.scripts.text(link.transaction.script), link.connection,
-        EventTag{.server = index_, .connection = link.index | EventTag::kShell});
+    const Client::Step step =
+        clients_.client(ClientOf(link))
+            .Begin(*parts_.scripts.text(link.transaction.script), link.connection,
+                   EventTag{.server = index_, .connection = link.index | EventTag::kShell});
     // One without a statement has ended already. Its end waits for its turn: it begins the next, which may be
     // such another.
     link.ended_early = step == Client::Step::kDone || step == Client::Step::kFailed;
@@ -306,7 +271,7 @@ void ApplicationServer::Send(Link& link, int64_t now) {
 }
 
 void ApplicationServer::OnStep(Link& link, Client::Step step) {
-  Client& client = clients_[ClientOf(link)];
+  Client& client = clients_.client(ClientOf(link));
   while (step == Client::Step::kFailed) {
     const bool again = MayRetry(link, client);
     client.RecordFailedCommand(again);
@@ -340,8 +305,8 @@ void ApplicationServer::OnEvents(uint32_t connection, uint32_t events) {
   if ((connection & EventTag::kShell) != 0) [[unlikely]] {
     Link& link = connections_[connection & ~EventTag::kShell];
     // Of one that has been given up since, or of two events at once, of which the first was enough.
-    if (!link.transaction.active || clients_.empty()) return;
-    return OnStep(link, clients_[ClientOf(link)].OnShell(link.connection));
+    if (!link.transaction.active || !clients_.run_scripts()) return;
+    return OnStep(link, clients_.client(ClientOf(link)).OnShell(link.connection));
   }
   Link& link = connections_[connection];
   switch (link.connection.OnEvents(events)) {
@@ -366,7 +331,7 @@ void ApplicationServer::OnAnswer(Link& link) {
     }
   }
   if (parts_.scripts.text(link.transaction.script) != nullptr) {
-    return OnStep(link, clients_[ClientOf(link)].OnAnswer(link.connection));
+    return OnStep(link, clients_.client(ClientOf(link)).OnAnswer(link.connection));
   }
   End(link, link.connection.error(), link.connection.rows());
 }
@@ -380,7 +345,7 @@ void ApplicationServer::End(Link& link, std::string_view error, uint64_t rows) {
   if (error.empty()) [[likely]] {
     parts_.recorder.Record(transaction.script, transaction.times, rows);
   } else {
-    const Client* client = text ? &clients_[ClientOf(link)] : nullptr;
+    const Client* client = text ? &clients_.client(ClientOf(link)) : nullptr;
     RecordFailure(link, error, client != nullptr ? client->message() : link.connection.reason(), now);
     aborted = client != nullptr && client->must_end();
   }
@@ -392,7 +357,7 @@ void ApplicationServer::End(Link& link, std::string_view error, uint64_t rows) {
   const int32_t client = transaction.client;
   if (reconnect_mode()) link.connection.Close();
   bool kept = client != kNoClient && !kept_.empty() && kept_[client] == link.index;
-  if (kept && client_counts_[static_cast<uint32_t>(client)].left_to_start == 0) {
+  if (kept && !clients_.MayStart(static_cast<uint32_t>(client))) {
     kept_[client] = kNone;
     kept = false;
   }
@@ -409,43 +374,38 @@ void ApplicationServer::RecordFailure(const Link& link, std::string_view code, s
 void ApplicationServer::Count(const Link& link, std::string_view error) {
   const InFlight& transaction = link.transaction;
   const uint32_t client = ClientOf(link);
-  const uint64_t number = ++client_counts_[client].ended;
+  const uint64_t number = clients_.CountEnded(client);
   const uint32_t retries = parts_.scripts.text(transaction.script) != nullptr && transaction.times.sent != 0
-                               ? clients_[client].retries()
+                               ? clients_.client(client).retries()
                                : 0;
   if (retries > 0) parts_.recorder.RecordRetries(transaction.script, retries);
   // One that was given up has not ended.
   if (!parts_.recorder.logging() || error == kUnfinished) [[likely]]
     return;
-  parts_.recorder.Log({NumberOf(client), number, transaction.script, OutcomeOf(error), retries},
+  parts_.recorder.Log({clients_.NumberOf(client), number, transaction.script, OutcomeOf(error), retries},
                       transaction.times);
 }
 
 void ApplicationServer::Skip(const Waiting& waiting, uint32_t connection, int64_t now) {
   parts_.recorder.RecordSkipped(waiting.script);
-  const uint64_t number = ++client_counts_[connection].ended;
+  const uint64_t number = clients_.CountEnded(connection);
   if (!parts_.recorder.logging()) return;
   TransactionTimes times{.intended_start = waiting.intended_start, .ended = now};
-  parts_.recorder.Log(
-      {NumberOf(connection), number, waiting.script, v1::TransactionLog::OUTCOME_SKIPPED, /*retries=*/0},
-      times);
+  parts_.recorder.Log({clients_.NumberOf(connection), number, waiting.script,
+                       v1::TransactionLog::OUTCOME_SKIPPED, /*retries=*/0},
+                      times);
 }
 
 void ApplicationServer::Abort(Link& link) {
   parts_.recorder.RecordAbortedClient();
-  lost_clients_ = true;
-  --live_clients_;
   const int32_t client = link.transaction.client;
+  clients_.Lose(client);
   if (client != kNoClient) {
-    left_to_start_ -= std::exchange(client_counts_[static_cast<uint32_t>(client)].left_to_start, 0);
     if (!kept_.empty()) kept_[static_cast<uint32_t>(client)] = kNone;
     return;
   }
   link.retired = true;
-  if (live_clients_ > 0) return;
-  // Nobody is left to run what comes due.
-  left_to_start_ = 0;
-  GiveUpLine(parts_.clock.MonotonicNanos());
+  if (clients_.live() == 0) GiveUpLine(parts_.clock.MonotonicNanos());
 }
 
 void ApplicationServer::GiveUpLine(int64_t now) {
@@ -460,7 +420,7 @@ void ApplicationServer::FailTransaction(Link& link, std::string_view code, int64
   const bool text = parts_.scripts.text(transaction.script) != nullptr;
   const bool given_up = code == kUnfinished;
   if (text) {
-    Client& client = clients_[ClientOf(link)];
+    Client& client = clients_.client(ClientOf(link));
     if (!given_up && transaction.times.sent != 0) client.RecordFailedCommand(/*tried_again=*/false);
     client.Abandon();
   }
@@ -476,7 +436,7 @@ void ApplicationServer::FailTransaction(Link& link, std::string_view code, int64
   if (!kept_.empty()) kept_[transaction.client] = kNone;
   // Not at once: where connections fail while they are being opened, each would begin the next one, ever
   // deeper.
-  if (starting_ && client_counts_[static_cast<uint32_t>(transaction.client)].left_to_start > 0) {
+  if (starting_ && clients_.MayStart(static_cast<uint32_t>(transaction.client))) {
     parts_.timers.Add(
         {now + think_ns_, TimerKind::kThink, index_, static_cast<uint32_t>(transaction.client)});
   }
@@ -485,8 +445,7 @@ void ApplicationServer::FailTransaction(Link& link, std::string_view code, int64
 void ApplicationServer::LoadAgain(const Link& link, std::string_view code) {
   if (code == kUnfinished) return;
   if (loader_->OnFailed(code)) {
-    ++left_to_start_;
-    ++client_counts_[static_cast<uint32_t>(link.transaction.client)].left_to_start;
+    clients_.StartAgain(static_cast<uint32_t>(link.transaction.client));
   } else {
     failure_ = absl::StrCat("rows could not be loaded: ", link.connection.reason(), " (SQLSTATE ",
                             std::string(code), ")");
@@ -505,7 +464,7 @@ void ApplicationServer::Free(Link& link, int64_t now) {
 }
 
 void ApplicationServer::Continue(int32_t client, int64_t now) {
-  if (!starting_ || client_counts_[static_cast<uint32_t>(client)].left_to_start == 0) return;
+  if (!starting_ || !clients_.MayStart(static_cast<uint32_t>(client))) return;
   if (think_ns_ == 0) {
     Begin(now, now, client);
   } else {
@@ -520,7 +479,7 @@ void ApplicationServer::OnTimer(const Timer& timer, int64_t now) {
     case TimerKind::kArrival:
       return ServeArrivals(now);
     case TimerKind::kThink:
-      if (client_counts_[timer.index].left_to_start > 0) {
+      if (clients_.MayStart(timer.index)) {
         parts_.recorder.RecordScheduleLag(now - timer.at);
         Begin(timer.at, now, static_cast<int32_t>(timer.index));
       }
@@ -550,7 +509,7 @@ void ApplicationServer::OnTimer(const Timer& timer, int64_t now) {
       // Of a transaction that has been given up since.
       if (link.wakes_at != timer.at) return;
       link.wakes_at = 0;
-      Client& client = clients_[ClientOf(link)];
+      Client& client = clients_.client(ClientOf(link));
       if (!std::exchange(link.ended_early, false)) return OnStep(link, client.Advance(link.connection));
       return OnStep(link, client.error().empty() ? Client::Step::kDone : Client::Step::kFailed);
     }
@@ -562,7 +521,7 @@ void ApplicationServer::OnTimer(const Timer& timer, int64_t now) {
 void ApplicationServer::ServeArrivals(int64_t now) {
   // However late it is, answers and the end of the phase get their turn in between.
   constexpr int kArrivalsAtOnce = 64;
-  for (int served = 0; left_to_start_ > 0; ++served) {
+  for (int served = 0; clients_.left_to_start() > 0; ++served) {
     const int64_t due = phase_start_ + pacer_->DueNanos(next_arrival_);
     if (due > now || served == kArrivalsAtOnce) {
       parts_.timers.Add({due, TimerKind::kArrival, index_});

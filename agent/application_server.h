@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "agent/client.h"
+#include "agent/client_roster.h"
 #include "agent/connector.h"
 #include "agent/key_source.h"
 #include "agent/link.h"
@@ -48,11 +49,11 @@ class ApplicationServer {
   bool drained() const { return in_flight_ == 0 && pool_.waiting() == 0; }
   // All that the phase was to start has been started: one that is limited by transactions has ended.
   // A chunk of rows under way counts as not started: where it fails, it is started again.
-  bool all_started() const { return left_to_start_ == 0 && (!loader_ || drained()); }
+  bool all_started() const { return clients_.left_to_start() == 0 && (!loader_ || drained()); }
   // Clients that go on; in open load, connections that transactions are run on.
-  uint32_t live_clients() const { return live_clients_; }
+  uint32_t live_clients() const { return clients_.live(); }
   // Some have ended before the phase has.
-  bool lost_clients() const { return lost_clients_; }
+  bool lost_clients() const { return clients_.lost_any(); }
   // Counts what is left as unfinished and gives it up.
   void GiveUp();
 
@@ -72,9 +73,6 @@ class ApplicationServer {
  private:
   using InFlight = Link::InFlight;
 
-  void MakeClients();
-  // In the fleet, of a client of this application server.
-  uint32_t NumberOf(uint32_t client) const;
   void BringBackRetired();
   uint32_t PickScript();
   void Begin(int64_t intended_start, int64_t now, int32_t client);
@@ -134,14 +132,7 @@ class ApplicationServer {
   KeySource keys_;
   Random random_;
   std::vector<uint32_t> cumulative_weights_;
-  // Of scripts in pgbench's language: those of closed load, by number; in open load, one for each connection.
-  std::vector<Client> clients_;
-  // Of the same, in the phase.
-  struct ClientCounts {
-    uint64_t left_to_start = 0;  // in closed load
-    uint64_t ended = 0;
-  };
-  std::vector<ClientCounts> client_counts_;
+  ClientRoster clients_;
 
   // Where the assignment is to load rows.
   std::optional<TableLoader> loader_;
@@ -159,9 +150,6 @@ class ApplicationServer {
   int64_t phase_start_ = 0;
   int64_t think_ns_ = 0;
   int64_t latency_limit_ns_ = INT64_MAX;
-  uint32_t live_clients_ = 0;
-  bool lost_clients_ = false;
-  uint64_t left_to_start_ = 0;
   std::optional<Pacer> pacer_;
   uint64_t next_arrival_ = 0;
   uint32_t in_flight_ = 0;
