@@ -12,7 +12,7 @@ namespace trunkload {
 namespace {
 
 using testing::HasSubstr;
-using Outcome = v1::TransactionLog;
+using Outcome = v1::TransactionLog::Outcome;
 
 constexpr int64_t kPhaseStartMicros = 1'700'000'000'900'000;
 
@@ -28,7 +28,7 @@ class TransactionLogTest : public testing::Test {
     std::ifstream in(Path(end));
     return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
   }
-  static void Add(v1::TransactionLog& log, uint32_t client, Outcome::Outcome outcome, int64_t ended_us,
+  static void Add(v1::TransactionLog& log, uint32_t client, Outcome outcome, int64_t ended_us,
                   int64_t response_us, uint32_t retries = 0) {
     log.add_client(client);
     log.add_number(static_cast<uint64_t>(log.number_size()) + 1);
@@ -41,11 +41,11 @@ class TransactionLogTest : public testing::Test {
   }
   static v1::TransactionLog OneOfEach() {
     v1::TransactionLog log;
-    Add(log, 3, Outcome::OUTCOME_SUCCEEDED, 50'000, 1'000);
-    Add(log, 2, Outcome::OUTCOME_SERIALIZATION, 60'000, 2'000, 2);
-    Add(log, 3, Outcome::OUTCOME_SKIPPED, 100'001, 0);
-    Add(log, 4, Outcome::OUTCOME_DEADLOCK, 1'200'000, 3'000);
-    Add(log, 5, Outcome::OUTCOME_OTHER, 1'300'000, 4'000);
+    Add(log, 3, v1::TransactionLog::OUTCOME_SUCCEEDED, 50'000, 1'000);
+    Add(log, 2, v1::TransactionLog::OUTCOME_SERIALIZATION, 60'000, 2'000, 2);
+    Add(log, 3, v1::TransactionLog::OUTCOME_SKIPPED, 100'001, 0);
+    Add(log, 4, v1::TransactionLog::OUTCOME_DEADLOCK, 1'200'000, 3'000);
+    Add(log, 5, v1::TransactionLog::OUTCOME_OTHER, 1'300'000, 4'000);
     return log;
   }
   std::string Written(const v1::TransactionLog& log) {
@@ -79,15 +79,27 @@ TEST_F(TransactionLogTest, AddsIntervalsUp) {
   options_.rate_per_s = 10;
   options_.failures_detailed = true;
   v1::TransactionLog log = OneOfEach();
-  Add(log, 1, Outcome::OUTCOME_SUCCEEDED, 1'400'000, 500);
-  Add(log, 1, Outcome::OUTCOME_SUCCEEDED, 3'500'000, 700);
-  Add(log, 1, Outcome::OUTCOME_SUCCEEDED, 3'600'000, 100);
+  Add(log, 1, v1::TransactionLog::OUTCOME_SUCCEEDED, 1'400'000, 500);
+  Add(log, 1, v1::TransactionLog::OUTCOME_SUCCEEDED, 3'500'000, 700);
+  Add(log, 1, v1::TransactionLog::OUTCOME_SUCCEEDED, 3'600'000, 100);
   EXPECT_EQ(Written(log),
             "1700000000 1 1000 1000000 1000 1000 100 10000 100 100 0 1 2 1 0\n"
             "1700000001 0 0 0 0 0 0 0 0 0 1 0 0 0 0\n"
             "1700000002 1 500 250000 500 500 50 2500 50 50 0 0 0 0 1\n"
             "1700000003 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n"
             "1700000004 2 800 500000 100 700 80 5000 10 70 0 0 0 0 0\n");
+}
+
+TEST_F(TransactionLogTest, WhatThreadsToldOneAfterTheOtherIsInOrder) {
+  v1::TransactionLog log;
+  Add(log, 1, v1::TransactionLog::OUTCOME_SUCCEEDED, 90'000, 10);
+  Add(log, 1, v1::TransactionLog::OUTCOME_SUCCEEDED, 150'000, 20);
+  Add(log, 2, v1::TransactionLog::OUTCOME_SUCCEEDED, 80'000, 30);
+  EXPECT_EQ(Written(log),
+            "2 3 30 0 1700000000 980000\n1 1 10 1 1700000000 990000\n1 2 20 1 1700000001 50000\n");
+  options_.aggregate_interval_s = 1;
+  EXPECT_EQ(Written(log),
+            "1700000000 2 40 1000 10 30 0 0 0 0 0 0 0 0 0\n1700000001 1 20 400 20 20 0 0 0 0 0 0 0 0 0\n");
 }
 
 TEST_F(TransactionLogTest, EachAgentHasAFile) {
