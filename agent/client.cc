@@ -55,20 +55,22 @@ Client::Step Client::Begin(TextScript& script, PqConnection& connection, EventTa
   script_ = &script;
   shell_tag_ = shell_tag;
   retries_ = 0;
-  error_.clear();
   if (script.max_tries() != 1) random_at_begin_ = random_;
   script.SetVariables(variables_);
-  cursor_.emplace(script.script());
-  rows_ = 0;
-  if (script.per_command()) command_started_ = parts_.clock.MonotonicNanos();
-  return Advance(connection);
+  return Start(connection);
 }
 
 Client::Step Client::Retry(PqConnection& connection) {
   ++retries_;
-  error_.clear();
   random_ = random_at_begin_;
+  return Start(connection);
+}
+
+Client::Step Client::Start(PqConnection& connection) {
+  error_.clear();
   cursor_.emplace(script_->script());
+  // Of a transaction that was given up there may be one left, even of another script.
+  command_ = nullptr;
   rows_ = 0;
   if (script_->per_command()) command_started_ = parts_.clock.MonotonicNanos();
   return Advance(connection);

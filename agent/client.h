@@ -84,6 +84,8 @@ class Client {
  private:
   enum class Doing : uint8_t { kStatement, kPreparing, kPipeline, kLeavingPipeline, kRollback };
 
+  // From the script's first command on.
+  Step Start(PqConnection& connection);
   void Define(std::string_view name, int64_t value);
   Step Execute(const Command& command, PqConnection& connection);
   Step Prepare(const Command& command, PqConnection& connection);

@@ -417,6 +417,24 @@ TEST_F(TextScriptTest, CommandsAreMeasuredWhereTheScriptSaysSo) {
   EXPECT_EQ(slice.ToInterval(0, 0).scripts(0).commands_size(), 3);
 }
 
+TEST_F(TextScriptTest, ASleepThatWasGivenUpIsNotMeasured) {
+  ServeAndLog();
+  Add("INSERT INTO t VALUES (1);\n\\sleep 1000 s").set_per_command(true);
+  for (int phase = 0; phase < 2; ++phase) {
+    *AddClosed(1).mutable_drain_timeout() = ToProto(absl::Milliseconds(10));
+  }
+  ASSERT_TRUE(Open()) << failure();
+  for (uint32_t phase = 0; phase < 2; ++phase) {
+    StartPhase(phase);
+    WaitUntil([&] { return counts().statements > phase; });
+    StopPhase();
+    const ScriptSlice script = End().scripts[0];
+    ExpectSums(script);
+    EXPECT_EQ(script.commands[0].latency.count(), 1u);
+    EXPECT_EQ(script.commands[1].latency.count(), 0u);
+  }
+}
+
 TEST_F(TextScriptTest, EachClientOfAClosedPhaseStartsAsMany) {
   ServeAndLog();
   assignment_.mutable_pool()->set_size(2);
