@@ -1,0 +1,18 @@
+# Points the imported shared libraries of gRPC and abseil at the archives that Debian ships beside them. Their
+# configuration files know of the shared ones only.
+function(trunkload_use_archives)
+  get_property(targets DIRECTORY PROPERTY IMPORTED_TARGETS)
+  foreach(target IN LISTS targets)
+    if(NOT target MATCHES "^(gRPC|absl)::")
+      continue()
+    endif()
+    get_target_property(configurations ${target} IMPORTED_CONFIGURATIONS)
+    foreach(configuration IN LISTS configurations)
+      get_target_property(library ${target} IMPORTED_LOCATION_${configuration})
+      string(REGEX REPLACE "\\.so(\\.[0-9]+)*$" ".a" archive "${library}")
+      if(EXISTS "${archive}")
+        set_target_properties(${target} PROPERTIES IMPORTED_LOCATION_${configuration} "${archive}")
+      endif()
+    endforeach()
+  endforeach()
+endfunction()
