@@ -33,11 +33,12 @@ bool TableLoader::Send(PqConnection& connection) {
 
 // The lock makes a chunk that is sent again wait until its first transaction has ended: where the connection
 // broke after the rows were sent, that may still be about to commit. Its rows are then seen, and deleted. As
-// a query of its own that DELETE isn't counted among the rows written.
+// a query of its own that DELETE isn't counted among the rows written. Nobody is waited for without end, not
+// even a first transaction whose connection the server does not know to be broken.
 std::string TableLoader::Sql() const {
   const std::string_view target = RowText::CopyTarget(load_.workload());
   std::string sql = absl::StrCat(
-      "BEGIN ISOLATION LEVEL READ COMMITTED; "
+      "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '60s'; "
       "SELECT pg_catalog.pg_advisory_xact_lock(",
       kLockClass, ", ", chunk_, "); ");
   if (load_.whole()) {

@@ -209,7 +209,12 @@ absl::Status Database::SetUp(const v1::Setup& setup, v1::ServerInfo& info, OnTas
         "setup.distribute_by to "
         "reference, setup.distribution to none, or leave the foreign keys out");
   }
-  absl::Status status = Run("prepare the session", "SET lock_timeout = '10s'").status();
+  if (info.distributed() && !setup.tablespace().empty()) {
+    return absl::FailedPreconditionError(
+        "Citus makes the shards of distributed tables in the default tablespace: leave setup.tablespace out, "
+        "or set setup.distribution to none");
+  }
+  absl::Status status = LimitWaitsForLocks();
   if (status.ok() && setup.workload() == v1::WORKLOAD_USERS) {
     on_task("drop tables");
     status = DropUsersMadeBefore();
@@ -221,12 +226,17 @@ absl::Status Database::SetUp(const v1::Setup& setup, v1::ServerInfo& info, OnTas
 absl::Status Database::Finish(const v1::Setup& setup, v1::ServerInfo& info, bool smoothly, OnTask on_task) {
   info.set_distributed(Distributed(setup, info));
   const std::vector<SetUpTask> tasks = TasksAfterLoad(setup, info.distributed());
+  if (absl::Status status = LimitWaitsForLocks(); !status.ok()) return status;
   if (absl::Status status = RunTasks(tasks, on_task); !status.ok()) return status;
   std::vector<ExpectedRows> expected = RowsToExpect(setup);
   const bool keys = std::any_of(tasks.begin(), tasks.end(),
                                 [](const SetUpTask& task) { return task.name == "primary keys"; });
   if (smoothly && keys && !info.distributed() && !expected.empty()) expected.erase(expected.begin());
   return CountRows(expected, on_task);
+}
+
+absl::Status Database::LimitWaitsForLocks() {
+  return Run("prepare the session", "SET lock_timeout = '10s'").status();
 }
 
 absl::Status Database::RunTasks(const std::vector<SetUpTask>& tasks, OnTask on_task) {

@@ -66,6 +66,8 @@ class Database {
   void AskServerToStop();
 
   absl::Status DropUsersMadeBefore();
+  // Whoever holds a table for long is named by an error rather than waited for.
+  absl::Status LimitWaitsForLocks();
   absl::Status RunTasks(const std::vector<SetUpTask>& tasks, OnTask on_task);
   absl::Status CountRows(const std::vector<ExpectedRows>& expected, OnTask on_task);
 

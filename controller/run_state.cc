@@ -31,7 +31,7 @@ int64_t After(int64_t now_ns, absl::Duration duration) {
 
 RunState::RunState(const v1::Plan& plan, uint32_t agents_wanted, absl::Duration wait, int64_t now_ns)
     : wait_(wait),
-      set_up_(kSetUpLimit + kSetUpLimitPerRow * RowsOf(plan.setup())),
+      set_up_(kSetUpLimit + kSetUpLimitPerRow * RowsOfLargestTable(plan.setup())),
       connect_(FromProto(plan.fleet().pool().connect_timeout()) + kMargin),
       agents_load_(AgentsLoad(plan)),
       agents_wanted_(std::max(agents_wanted, 1u)),
@@ -64,6 +64,11 @@ absl::Status RunState::On(const AgentsJoined& event) {
 absl::Status RunState::On(const AgentLeft& event) {
   if (!TakesPart(event.agent)) return absl::OkStatus();
   if (stage_ == Stage::kWaitingForAgents) {
+    agents_.erase(event.agent);
+    return absl::OkStatus();
+  }
+  // Only tables are set up, and it has loaded its rows.
+  if (stage_ == Stage::kFinishingTables && planned_.empty()) {
     agents_.erase(event.agent);
     return absl::OkStatus();
   }
@@ -160,7 +165,9 @@ absl::Status RunState::On(const Cancelled&) {
     End(absl::OkStatus());
   } else {
     End(absl::CancelledError(loading_ ? "cancelled while rows were being loaded: the next run begins anew"
-                                      : "cancelled before the first phase began"));
+                             : stage_ == Stage::kFinishingTables
+                                 ? "cancelled before the tables were finished: the next run begins anew"
+                                 : "cancelled before the first phase began"));
   }
   return absl::OkStatus();
 }

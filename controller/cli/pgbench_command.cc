@@ -184,7 +184,8 @@ RunPlace PlaceOf(const PgbenchOptions& options) {
 // Shows what pgbench -i shows.
 class InitializeScreen final : public RunView {
  public:
-  explicit InitializeScreen(bool quiet) : messages_(quiet) {}
+  explicit InitializeScreen(const PgbenchOptions& options)
+      : messages_(options.quiet, options.init.partitions) {}
 
   bool ShowProgress(const v1::Progress& progress) override {
     std::cerr << messages_.OnProgress(progress) << std::flush;
@@ -204,7 +205,7 @@ int Initialize(const PgbenchOptions& options) {
   absl::StatusOr<v1::Plan> plan = InitializePlan(init, PgbenchTarget(options));
   if (!plan.ok()) return Fail(plan.status());
   plan->mutable_fleet()->set_application_servers(options.agents.value_or(1));
-  InitializeScreen screen(options.quiet);
+  InitializeScreen screen(options);
   const absl::StatusOr<v1::RunResult> result = RunPlan(*std::move(plan), PlaceOf(options), screen);
   if (!result.ok()) return Fail(result.status());
   std::cerr << InitializeMessages::Summary(result->run());

@@ -56,6 +56,9 @@ std::string InitializeMessages::OnProgress(const v1::Progress& progress) {
     for (const auto& [step, message] : kMessages) {
       if (step_ == step) text = absl::StrCat(message, "\n");
     }
+    if (step_ == "create tables" && partitions_ > 0) {
+      absl::StrAppend(&text, "creating ", partitions_, " partitions...\n");
+    }
   }
   const bool due = !quiet_ || progress.elapsed_s() >= told_at_s_ + kQuietSeconds;
   if (progress.rows_to_load() == 0 || progress.rows_loaded() == 0 || !due) return text;

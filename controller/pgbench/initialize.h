@@ -34,7 +34,7 @@ absl::StatusOr<v1::Plan> InitializePlan(const InitializeOptions& options, const 
 class InitializeMessages {
  public:
   // Quiet: how far loading has come is told every five seconds, not each second.
-  explicit InitializeMessages(bool quiet) : quiet_(quiet) {}
+  InitializeMessages(bool quiet, uint32_t partitions) : quiet_(quiet), partitions_(partitions) {}
 
   // What there is to say after this one: whole lines, or nothing.
   std::string OnProgress(const v1::Progress& progress);
@@ -43,6 +43,7 @@ class InitializeMessages {
 
  private:
   const bool quiet_;
+  const uint32_t partitions_;
   std::string step_;
   double told_at_s_ = 0;
 };

@@ -25,6 +25,9 @@ absl::Status CheckFleet(const PgbenchOptions& fleet) {
 absl::Status CheckInitialize(const WrittenOptions& written, const PgbenchOptions& options) {
   if (!written.of_run.empty()) return WrongOption(written.of_run, " is no option of -i");
   const InitializeOptions& init = options.init;
+  if (options.no_vacuum && init.steps.find_first_not_of("v ") == std::string::npos) {
+    return WrongOption("-n leaves nothing to do of -I ", init.steps);
+  }
   if (init.partitions == 0 && written.partition_method) {
     return WrongOption("--partition-method needs --partitions, with a number above 0");
   }

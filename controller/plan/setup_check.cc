@@ -46,10 +46,11 @@ class SetupCheck {
     } else if (steps.find_first_not_of(' ') == std::string::npos || steps.size() > kMostSteps) {
       Wrong("steps", "expected 1 to ", kMostSteps, " letters of d, t, g, G, v, p and f");
     }
-    if (setup_.foreign_keys() && setup_.distribution() == v1::DISTRIBUTION_CITUS &&
+    const bool step = steps.find('f') != std::string::npos;
+    if ((step || setup_.foreign_keys()) && setup_.distribution() == v1::DISTRIBUTION_CITUS &&
         setup_.distribute_by() != v1::DISTRIBUTE_BY_REFERENCE) {
-      Wrong("foreign_keys",
-            "Citus can't hold them as the tables are distributed; expected distribute_by: reference");
+      Wrong(setup_.foreign_keys() ? "foreign_keys" : "steps",
+            "Citus can't hold foreign keys as the tables are distributed; expected distribute_by: reference");
     }
     Name("tablespace", setup_.tablespace());
     Name("index_tablespace", setup_.index_tablespace());

@@ -36,6 +36,10 @@ uint64_t RowsOf(const v1::Setup& setup) {
   return setup.steps().find_first_of("gG") == std::string::npos ? 0 : setup.scale() * kAccountsPerBranch;
 }
 
+uint64_t RowsOfLargestTable(const v1::Setup& setup) {
+  return setup.workload() == v1::WORKLOAD_PGBENCH ? setup.scale() * kAccountsPerBranch : setup.rows();
+}
+
 bool AgentsLoad(const v1::Plan& plan) {
   return TableLoadOf(plan, /*distributed=*/false).has_value();
 }

@@ -11,6 +11,8 @@ namespace trunkload {
 
 // Rows of the table that is filled in the end, whoever fills it: accounts or users. 0: it stays empty.
 uint64_t RowsOf(const v1::Setup& setup);
+// How many the largest table has that is set up, whoever has filled it.
+uint64_t RowsOfLargestTable(const v1::Setup& setup);
 
 // What agents have to load before a plan's first phase; none where the plan asks for no rows from them.
 // `distributed`: Citus distributes the table, which changes how they load it but not what.

@@ -320,6 +320,7 @@ TEST(RunStateTest, WithoutPhasesTheTablesAreAll) {
   ToLoad(run);
   run(RunState::AgentEndedPhase{1});
   run(RunState::AgentEndedPhase{2});
+  EXPECT_EQ(run(RunState::AgentLeft{1, "gone"}), "") << "its rows are there";
   EXPECT_EQ(run(RunState::TargetPrepared{absl::OkStatus()}), "Finish");
   EXPECT_TRUE(run.finish().status.ok());
   plan.mutable_setup()->set_rows(0);

@@ -163,6 +163,17 @@ TEST(SetUpStepsTest, RangesOfPartitionsMeet) {
   EXPECT_THAT(statements, Contains(HasSubstr("FROM (66669) TO (MAXVALUE)")));
 }
 
+TEST(SetUpStepsTest, RowsAreExpectedOfTablesThatAreLeft) {
+  v1::Setup setup = Pgbench(1);
+  EXPECT_EQ(RowsToExpect(setup).size(), 4u);
+  for (const char* steps : {"dtgd", "dtgdt", "dtGdtp"}) {
+    setup.set_steps(steps);
+    EXPECT_TRUE(RowsToExpect(setup).empty()) << steps;
+  }
+  setup.set_steps("dtgdtg");
+  EXPECT_EQ(RowsToExpect(setup).size(), 4u);
+}
+
 TEST(SetUpStepsTest, NamesOfTablespacesAreQuoted) {
   v1::Setup setup = Pgbench(1);
   setup.set_tablespace("a\"; DROP TABLE x; --");
@@ -172,15 +183,17 @@ TEST(SetUpStepsTest, NamesOfTablespacesAreQuoted) {
 
 TEST(SetUpStepsTest, KeysHoldTheColumnThatTablesAreDistributedBy) {
   v1::Setup setup = Pgbench(1);
-  EXPECT_THAT(Statements(TasksAfterLoad(setup, true)), Contains(HasSubstr("accounts ADD PRIMARY KEY (aid)")));
+  EXPECT_THAT(Statements(TasksAfterLoad(setup, true)),
+              Contains(HasSubstr("accounts_pkey PRIMARY KEY (aid)")));
   EXPECT_THAT(Statements(TasksBeforeLoad(setup, true)),
               Contains("SELECT create_distributed_table('pgbench_tellers', 'tid')"));
   setup.set_distribute_by(v1::DISTRIBUTE_BY_BID);
   EXPECT_THAT(Statements(TasksAfterLoad(setup, true)),
-              Contains(HasSubstr("accounts ADD PRIMARY KEY (aid, bid)")));
-  EXPECT_THAT(Statements(TasksAfterLoad(setup, true)), Contains(HasSubstr("branches ADD PRIMARY KEY (bid)")));
+              Contains(HasSubstr("accounts_pkey PRIMARY KEY (aid, bid)")));
+  EXPECT_THAT(Statements(TasksAfterLoad(setup, true)),
+              Contains(HasSubstr("branches_pkey PRIMARY KEY (bid)")));
   EXPECT_THAT(Statements(TasksAfterLoad(setup, false)),
-              Contains(HasSubstr("accounts ADD PRIMARY KEY (aid)")));
+              Contains(HasSubstr("accounts_pkey PRIMARY KEY (aid)")));
   setup.set_distribute_by(v1::DISTRIBUTE_BY_REFERENCE);
   EXPECT_THAT(Statements(TasksBeforeLoad(setup, true)),
               Contains("SELECT create_reference_table('pgbench_tellers')"));

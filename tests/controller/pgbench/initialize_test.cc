@@ -36,7 +36,7 @@ v1::Progress Loaded(double elapsed_s, uint64_t rows) {
 }
 
 TEST(InitializeTest, TellsEachStepOnceAndHowFarItHasCome) {
-  InitializeMessages messages(/*quiet=*/false);
+  InitializeMessages messages(/*quiet=*/false, /*partitions=*/0);
   v1::Progress progress;
   progress.set_step("drop tables");
   EXPECT_EQ(messages.OnProgress(progress), "dropping old tables...\n");
@@ -44,7 +44,9 @@ TEST(InitializeTest, TellsEachStepOnceAndHowFarItHasCome) {
   EXPECT_EQ(messages.OnProgress(Loaded(0, 0)), "generating data (client-side)...\n");
   EXPECT_EQ(messages.OnProgress(Loaded(2, 250)),
             "250 of 1000 tuples (25%) done (elapsed 2.00 s, remaining 6.00 s)\n");
-  InitializeMessages quiet(/*quiet=*/true);
+  InitializeMessages quiet(/*quiet=*/true, /*partitions=*/3);
+  progress.set_step("create tables");
+  EXPECT_EQ(quiet.OnProgress(progress), "creating tables...\ncreating 3 partitions...\n");
   EXPECT_EQ(quiet.OnProgress(Loaded(0, 0)), "generating data (client-side)...\n");
   EXPECT_EQ(quiet.OnProgress(Loaded(4, 250)), "");
   EXPECT_THAT(quiet.OnProgress(Loaded(5, 500)), HasSubstr("50%"));
