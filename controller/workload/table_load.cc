@@ -11,8 +11,13 @@ namespace {
 // As many chunks for each loader even out what some of them take longer, and show progress.
 constexpr uint64_t kChunksPerLoader = 16;
 // A transaction of fewer rows costs more than its rows; one of more takes long to be loaded again.
-constexpr uint64_t kFewestRows = 10'000;
-constexpr uint64_t kMostRows = 250'000;
+struct ChunkLimits {
+  uint64_t fewest_rows;
+  uint64_t most_rows;
+};
+constexpr ChunkLimits kPlain = {10'000, 250'000};
+// Each transaction opens connections to all shards anew.
+constexpr ChunkLimits kDistributed = {500'000, 2'000'000};
 // Of a plain table, so many are loaded in one transaction, as a whole: up to here several loaders were no
 // quicker.
 constexpr uint64_t kMostRowsAsAWhole = 4'000'000;
@@ -63,7 +68,9 @@ std::optional<v1::TableLoad> TableLoadOf(const v1::Plan& plan, bool distributed)
     return load;
   }
   load.set_loaders(std::max(setup.loaders(), 1u));
-  load.set_rows_per_chunk(std::clamp(rows / (load.loaders() * kChunksPerLoader), kFewestRows, kMostRows));
+  const ChunkLimits& limits = distributed ? kDistributed : kPlain;
+  load.set_rows_per_chunk(
+      std::clamp(rows / (load.loaders() * kChunksPerLoader), limits.fewest_rows, limits.most_rows));
   return load;
 }
 

@@ -73,9 +73,10 @@ TEST(TableLoadTest, ChunksHoldEachKeyOnce) {
 TEST(TableLoadTest, EveryChunkIsLoadedByOneApplicationServer) {
   for (const uint32_t agents : {1, 3, 7}) {
     for (const uint32_t loaders : {1, 4, 5}) {
-      v1::Setup setup = Pgbench(3);
+      v1::Setup setup = Pgbench(61);
       setup.set_loaders(loaders);
-      const v1::TableLoad load = *TableLoadOf(PlanWith(setup), /*distributed=*/true);
+      const v1::TableLoad load = *TableLoadOf(PlanWith(setup), /*distributed=*/false);
+      ASSERT_GT(ChunkCount(load), 20u);
       const v1::Plan plan = PlanOfLoad(PlanWith(setup), load, agents);
       const std::vector<std::string> names(agents, "agent");
       const auto assignments = PlanAssignments(plan, names, "run");
@@ -94,6 +95,18 @@ TEST(TableLoadTest, EveryChunkIsLoadedByOneApplicationServer) {
       EXPECT_EQ(chunks, all) << agents << " agents, " << loaders << " loaders";
     }
   }
+}
+
+TEST(TableLoadTest, ChunksOfDistributedTablesAreLarge) {
+  const auto rows_per_chunk = [](uint32_t scale, bool distributed) {
+    v1::Setup setup = Pgbench(scale);
+    setup.set_loaders(4);
+    return TableLoadOf(PlanWith(setup), distributed)->rows_per_chunk();
+  };
+  EXPECT_EQ(rows_per_chunk(10, true), 500'000u);
+  EXPECT_EQ(rows_per_chunk(10'000, true), 2'000'000u);
+  EXPECT_EQ(rows_per_chunk(41, false), 41 * 100'000u / 64);
+  EXPECT_EQ(rows_per_chunk(10'000, false), 250'000u);
 }
 
 TEST(TableLoadTest, OnlyWhereAgentsHaveRowsToLoad) {
