@@ -14,8 +14,11 @@ namespace trunkload {
 namespace {
 
 constexpr uint64_t kDefaultTransactions = 10;
-// pgbench waits for ever: for connections, and for transactions that are under way when the time is over.
+// pgbench waits for ever: for its turn on a connection, and for transactions that are under way when the time is
+// over.
 constexpr absl::Duration kLongest = absl::Hours(1);
+// But not for a server that has no room.
+constexpr absl::Duration kConnectTimeout = absl::Seconds(20);
 constexpr uint32_t kLongestLine = 10'000'000;
 
 absl::Status AddScript(const PgbenchScript& from, const PgbenchOptions& options, v1::Plan& plan) {
@@ -45,7 +48,7 @@ void SetFleet(const PgbenchOptions& options, v1::Fleet& fleet) {
   fleet.set_threads(options.threads);
   v1::Pool& pool = *fleet.mutable_pool();
   *pool.mutable_acquire_timeout() = ToProto(kLongest);
-  *pool.mutable_connect_timeout() = ToProto(kLongest);
+  *pool.mutable_connect_timeout() = ToProto(kConnectTimeout);
   pool.set_queue_limit(kLongestLine);
   if (options.reconnect) {
     pool.set_mode(v1::POOL_MODE_RECONNECT);
