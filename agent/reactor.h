@@ -37,8 +37,8 @@ struct ReactorCallbacks {
 // public functions may be called from any one thread.
 class Reactor {
  public:
-  // Emulates `servers` of the assignment, which must outlive it, as must `client_seeds` (see ClientSeeds). Its
-  // thread starts at once.
+  // Emulates `servers` of the assignment, which must outlive it, as must `client_seeds` (see ClientSeeds).
+  // Its thread starts at once.
   Reactor(const v1::Assignment& assignment, const std::vector<const v1::ApplicationServer*>& servers,
           std::span<const uint64_t> client_seeds, ReactorCallbacks callbacks);
   // Drops what is under way and ends the thread.

@@ -15,8 +15,8 @@
 namespace trunkload {
 namespace {
 
-// Messages that wait for the controller to take them, and their bytes. An interval a second: a controller that
-// has taken none for so long is not coming back. Those that hold logs are larger.
+// Messages that wait for the controller to take them, and their bytes. An interval a second: a controller
+// that has taken none for so long is not coming back. Those that hold logs are larger.
 constexpr size_t kMostUnsent = 1'000;
 constexpr size_t kMostUnsentBytes = 512 << 20;
 constexpr int kKeepaliveMs = 10'000;

@@ -14,8 +14,8 @@ namespace trunkload {
 namespace {
 
 constexpr uint64_t kDefaultTransactions = 10;
-// pgbench waits for ever: for its turn on a connection, and for transactions that are under way when the time is
-// over.
+// pgbench waits for ever: for its turn on a connection, and for transactions that are under way when the time
+// is over.
 constexpr absl::Duration kLongest = absl::Hours(1);
 // But not for a server that has no room.
 constexpr absl::Duration kConnectTimeout = absl::Seconds(20);
