@@ -133,7 +133,7 @@ void ApplicationServer::OnBroken(Link& link) {
 
 // --- Phases.
 
-void ApplicationServer::StartPhase(uint32_t phase, int64_t start_ns) {
+void ApplicationServer::StartPhase(uint32_t phase, int64_t start_ns, int64_t from_ns) {
   const v1::Phase& described = parts_.assignment.phases(static_cast<int>(phase));
   const v1::PhaseShare& share = server_.shares(static_cast<int>(phase));
   starting_ = may_retry_ = true;
@@ -147,20 +147,22 @@ void ApplicationServer::StartPhase(uint32_t phase, int64_t start_ns) {
     line_limit_ = parts_.assignment.pool().queue_limit();
     pacer_.emplace(described, Pacer::Share{server_.number(), parts_.assignment.fleet_application_servers(),
                                            share.transactions(), MixSeed(server_.seed(), phase + 1)});
-    next_arrival_ = 0;
-    clients_.StartOpen(pacer_->count(), connections());
-    if (pacer_->count() > 0) {
-      parts_.timers.Add({phase_start_ + pacer_->DueNanos(0), TimerKind::kArrival, index_});
-    }
-    return;
+    return StartArrivals(from_ns);
   }
   think_ns_ = Nanos(described.load().closed().think_time());
   clients_.StartClosed(described, share);
   if (session_mode()) kept_.assign(share.clients(), kNone);
   for (uint32_t client = 0; client < share.clients(); ++client) {
     if (!clients_.MayStart(client)) break;
-    Begin(start_ns, parts_.clock.MonotonicNanos(), static_cast<int32_t>(client));
+    Begin(from_ns, parts_.clock.MonotonicNanos(), static_cast<int32_t>(client));
   }
+}
+
+void ApplicationServer::StartArrivals(int64_t from_ns) {
+  next_arrival_ = from_ns == phase_start_ ? 0 : pacer_->FirstFrom(from_ns - phase_start_);
+  clients_.StartOpen(pacer_->count() - next_arrival_, connections());
+  if (next_arrival_ == pacer_->count()) return;
+  parts_.timers.Add({phase_start_ + pacer_->DueNanos(next_arrival_), TimerKind::kArrival, index_});
 }
 
 void ApplicationServer::BringBackRetired() {

@@ -42,7 +42,8 @@ class ApplicationServer {
   // Why it can't get ready, or can't go on loading rows, once it is certain; empty otherwise.
   const std::string& failure() const { return failure_; }
 
-  void StartPhase(uint32_t phase, int64_t start_ns);
+  // `from_ns`: when it begins here, where that is later than the phase's start. What was due before is not run.
+  void StartPhase(uint32_t phase, int64_t start_ns, int64_t from_ns);
   // No new transactions. Those that were due before go on; `may_retry`: they may also be tried again.
   void StopStarting(bool may_retry);
   // Nothing is under way and nothing waits.
@@ -74,6 +75,7 @@ class ApplicationServer {
   using InFlight = Link::InFlight;
 
   void BringBackRetired();
+  void StartArrivals(int64_t from_ns);
   uint32_t PickScript();
   void Begin(int64_t intended_start, int64_t now, int32_t client);
   void Dispatch(Link& link, const Waiting& waiting, int64_t now);

@@ -1,7 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
+#include "absl/time/time.h"
 #include "trunkload/v1/fleet.pb.h"
 
 namespace trunkload {
@@ -16,6 +19,9 @@ class LoadEvents {
   virtual void OnLoadFailed(const std::string& reason) = 0;
   virtual void OnInterval(v1::Interval interval) = 0;
   virtual void OnPhaseEnded(const v1::PhaseEnded& ended) = 0;
+  // Application servers that were taken over are part of the load from then on; or they are not, and `failure` says why
+  // in one sentence, without secrets.
+  virtual void OnTakenOver(uint32_t phase, int64_t from_ns, const std::string& failure) = 0;
 };
 
 // The load of one agent in one run: reactors in the program, a model of them in simulations. Nothing here
@@ -28,8 +34,11 @@ class Load {
   // Starts a phase at an instant of the monotonic clock (at once where that has passed). Its intervals
   // follow, then its end.
   virtual void StartPhase(uint32_t phase, int64_t start_ns) = 0;
-  // Ends the phase under way early: no new transactions, then the drain.
-  virtual void StopPhase() = 0;
+  // Ends the phase under way early: no new transactions, then the drain, for which the phase's limit or
+  // `drain_timeout` is left, whichever is shorter.
+  virtual void StopPhase(absl::Duration drain_timeout) = 0;
+  // A phase is under way: emulates these too, from the moment on at which their connections are open.
+  virtual void TakeOver(const std::vector<v1::ApplicationServer>& servers) = 0;
   // Drops what is under way and closes the connections. No event follows.
   virtual void Close() = 0;
 };

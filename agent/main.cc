@@ -6,7 +6,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <atomic>
 #include <csignal>
+#include <memory>
+#include <random>
 #include <string>
 #include <thread>
 #include <utility>
@@ -16,7 +19,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "agent/event_loop.h"
+#include "agent/keep_alive.h"
+#include "agent/outbox.h"
+#include "agent/reactor_load.h"
+#include "agent/run.h"
 #include "agent/session.h"
+#include "common/clock.h"
 #include "common/file_limit.h"
 #include "common/random.h"
 
@@ -27,6 +35,11 @@ constexpr int kWrongUsage = 2;
 constexpr int kCouldNotRun = 1;
 // With --once, a controller that has not been reached for so long is given up.
 constexpr absl::Duration kControllerStarts = absl::Seconds(30);
+// A controller that was started again finds its agents within this, and well within their lease.
+constexpr absl::Duration kFirstBackOff = absl::Milliseconds(200);
+constexpr absl::Duration kLongestBackOff = absl::Seconds(2);
+// For the drain and for the controller to write down what was measured, after a signal to stop.
+constexpr absl::Duration kGoodbye = absl::Seconds(4);
 
 std::string HostName() {
   char name[256] = "";
@@ -40,62 +53,145 @@ uint32_t UsableProcessors() {
                                                       : std::thread::hardware_concurrency();
 }
 
-// SIGINT and SIGTERM are blocked in every thread and awaited by one, which tells the loop.
-void WatchSignals(EventLoop& loop, bool& stop) {
+struct AgentOptions {
+  std::string controller;  // HOST:PORT
+  v1::Hello hello;
+  bool allow_shell = false;  // scripts may run commands of the shell on this machine
+  bool once = false;
+};
+
+// The agent as a process: one run at a time, over as many sessions as it takes. Lives until the process ends, because its
+// signals' thread does.
+class Agent {
+ public:
+  explicit Agent(AgentOptions options)
+      : options_(std::move(options)),
+        run_(
+            clock_, outbox_,
+            [this](LoadEvents& events) { return std::make_unique<ReactorLoad>(loop_, events); },
+            options_.allow_shell),
+        random_(options_.hello.instance()) {}
+
+  // Dials until told to stop: a controller that is not there yet, or not any more, is tried again with back-off and
+  // jitter. The exit status.
+  int Serve();
+
+ private:
+  // SIGINT and SIGTERM are blocked in every thread and awaited by one, which tells the loop. The second one leaves at
+  // once.
+  void WatchSignals();
+  // The load has ended and all it measured is on the controller's disk; or that takes too long.
+  bool MayLeave() const;
+  void Tick();
+  bool Refused(const SessionEnd& session) const;
+  void BackOff();
+
+  const AgentOptions options_;
+  const SystemClock clock_;
+  EventLoop loop_;
+  Outbox outbox_;
+  Run run_;
+  Random random_;
+  std::atomic<bool> tick_posted_{false};
+  bool stop_ = false;
+  int64_t stopped_ns_ = 0;
+  bool ever_joined_ = false;
+  absl::Duration backoff_ = kFirstBackOff;
+  // The last: its thread begins at once.
+  KeepAlive keep_alive_{options_.hello.instance(), [this] {
+                          if (!tick_posted_.exchange(true)) loop_.Post([this] { Tick(); });
+                        }};
+};
+
+void Agent::WatchSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  std::thread([this, signals] {
+    int signal;
+    for (bool first = true; sigwait(&signals, &signal) == 0; first = false) {
+      if (!first) _exit(kCouldNotRun);
+      loop_.Post([this] {
+        stop_ = true;
+        stopped_ns_ = clock_.MonotonicNanos();
+        run_.Leave();
+      });
+    }
+  }).detach();
+}
+
+bool Agent::MayLeave() const {
+  if (!stop_) return false;
+  const bool told = !run_.active() && outbox_.empty();
+  return told || clock_.MonotonicNanos() - stopped_ns_ > absl::ToInt64Nanoseconds(kGoodbye);
+}
+
+void Agent::Tick() {
+  tick_posted_ = false;
+  run_.CheckLease(keep_alive_.confirmed_ns());
+}
+
+bool Agent::Refused(const SessionEnd& session) const {
+  // A name that is taken may be this agent's own, of a process before this one that the controller has not yet missed.
+  const absl::Status& why = session.why;
+  return !session.joined && (absl::IsFailedPrecondition(why) || absl::IsInvalidArgument(why) ||
+                             (absl::IsAlreadyExists(why) && !ever_joined_));
+}
+
+// Between sessions, too, the load goes on, and its lease is watched.
+void Agent::BackOff() {
+  const int64_t until_ns = clock_.MonotonicNanos() +
+                           absl::ToInt64Nanoseconds(backoff_ * (0.5 + random_.Uniform()));
+  // Ticks come several times a second.
+  while (!stop_ && clock_.MonotonicNanos() < until_ns) loop_.RunOne();
+  backoff_ = std::min(backoff_ * 2, kLongestBackOff);
+}
+
+int Agent::Serve() {
+  WatchSignals();
+  const std::string& controller = options_.controller;
+  const int64_t began_ns = clock_.MonotonicNanos();
+  while (!stop_) {
+    const SessionEnd session = RunSession(controller, options_.hello, {loop_, outbox_, run_, keep_alive_},
+                                          [this] { return MayLeave(); });
+    ever_joined_ = ever_joined_ || session.joined;
+    const std::string why(session.why.message());
+    if (stop_) break;
+    if (Refused(session)) {
+      spdlog::error("the controller at {} refused this agent: {}", controller, why);
+      return kCouldNotRun;
+    }
+    if (options_.once) {
+      // The controller has gone, and with it what this agent was for. One that never was there may be about
+      // to start.
+      if (session.joined) return 0;
+      if (clock_.MonotonicNanos() - began_ns > absl::ToInt64Nanoseconds(kControllerStarts)) {
+        spdlog::error("no controller at {}: {}", controller, why);
+        return kCouldNotRun;
+      }
+    }
+    if (session.joined) backoff_ = kFirstBackOff;
+    spdlog::info("out of the fleet of {} ({}); trying again", controller, why);
+    BackOff();
+  }
+  // Where something is left, nobody is there to take it.
+  run_.Drop();
+  return 0;
+}
+
+// Before there is any other thread.
+void BlockSignals() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::thread([signals, &loop, &stop] {
-    int signal;
-    while (sigwait(&signals, &signal) == 0) loop.Post([&stop] { stop = true; });
-  }).detach();
 }
 
-// Dials until told to stop: a controller that is not there yet, or not any more, is tried again with back-off
-// and jitter.
-int Serve(const SessionOptions& options, bool once) {
-  const std::string& controller = options.controller;
-  // The signals' thread outlives this function.
-  static EventLoop loop;
-  static bool stop = false;
-  WatchSignals(loop, stop);
-  Random random(static_cast<uint64_t>(getpid()) ^ static_cast<uint64_t>(absl::GetCurrentTimeNanos()));
-  absl::Duration backoff = absl::Milliseconds(200);
-  const absl::Time started = absl::Now();
-  bool ever_joined = false;
-  while (true) {
-    const absl::Time dialled = absl::Now();
-    const SessionEnd session = RunSession(options, loop, stop);
-    const absl::Status& end = session.why;
-    if (stop) return 0;
-    ever_joined = ever_joined || session.joined;
-    // A name that is taken may be this agent's own, of a connection that the controller has not yet missed.
-    const bool refused =
-        !session.joined && (absl::IsFailedPrecondition(end) || absl::IsInvalidArgument(end) ||
-                            (absl::IsAlreadyExists(end) && !ever_joined));
-    if (refused) {
-      spdlog::error("the controller at {} refused this agent: {}", controller, std::string(end.message()));
-      return kCouldNotRun;
-    }
-    if (once) {
-      // The controller has gone, and with it what this agent was for. One that never was there may be about
-      // to start.
-      if (session.joined) return 0;
-      if (absl::Now() - started > kControllerStarts) {
-        spdlog::error("no controller at {}: {}", controller, std::string(end.message()));
-        return kCouldNotRun;
-      }
-    }
-    if (absl::Now() - dialled > absl::Seconds(10)) backoff = absl::Milliseconds(200);
-    spdlog::info("out of the fleet of {} ({}); trying again", controller, std::string(end.message()));
-    const absl::Time again = absl::Now() + backoff * (0.5 + random.Uniform());
-    while (!stop && loop.RunOne(again)) {
-    }
-    if (stop) return 0;
-    backoff = std::min(backoff * 2, absl::Seconds(5));
-  }
+uint64_t RandomInstance() {
+  std::random_device device;
+  return uint64_t{device()} << 32 | device();
 }
 
 int Main(int argc, char** argv) {
@@ -103,14 +199,13 @@ int Main(int argc, char** argv) {
       "Joins a controller's fleet and loads the database as it is told, until it is stopped.\n"
       "Database passwords come from libpq's own places on this machine.\n\n"
       "Example:\n  trunkload-agent --controller 10.0.0.5:7400 --label zone=eu-1");
-  SessionOptions options;
+  AgentOptions options;
   std::string name = absl::StrCat(HostName(), "-", getpid());
   std::vector<std::string> labels;
-  bool once = false;
   app.add_option("--controller", options.controller, "Address of the controller, HOST:PORT")->required();
   app.add_option("--name", name, "Name in the fleet, unique there (default: host name and process id)");
   app.add_option("--label", labels, "KEY=VALUE, shown to the controller; may be repeated");
-  app.add_flag("--once", once, "Exit when the controller has gone, instead of waiting for it to come back");
+  app.add_flag("--once", options.once, "Exit when the controller has gone, instead of waiting for it to come back");
   app.add_flag(
       "--allow-shell", options.allow_shell,
       "Let scripts run commands of the shell on this machine (\\shell and \\setshell), which anybody who "
@@ -131,12 +226,15 @@ int Main(int argc, char** argv) {
   }
   spdlog::set_default_logger(spdlog::stderr_color_mt("agent"));
   RaiseFileLimit();
-  hello.set_protocol(1);
+  hello.set_protocol(2);
+  hello.set_instance(RandomInstance());
   hello.set_name(name);
   hello.set_version(TRUNKLOAD_VERSION);
   hello.set_host(HostName());
   hello.set_cpus(UsableProcessors());
-  return Serve(options, once);
+  BlockSignals();
+  // Never destroyed: see the class.
+  return (new Agent(std::move(options)))->Serve();
 }
 
 }  // namespace

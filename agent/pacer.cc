@@ -36,6 +36,20 @@ int64_t Pacer::DueNanos(uint64_t index) {
   return drawn_[index % kBlock];
 }
 
+uint64_t Pacer::FirstFrom(int64_t nanos) {
+  uint64_t low = 0;
+  uint64_t high = count_;
+  while (low < high) {
+    const uint64_t middle = low + (high - low) / 2;
+    if (DueNanos(middle) < nanos) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
 void Pacer::DrawBlock(uint64_t block) {
   drawn_block_ = block;
   const uint64_t first = block * kBlock;

@@ -31,6 +31,8 @@ class Pacer {
   uint64_t count() const { return count_; }
   // From the start of the phase; ascending in `index`, which is below count().
   int64_t DueNanos(uint64_t index);
+  // The index of the first that is due then or later, from the start of the phase; count(): none is.
+  uint64_t FirstFrom(int64_t nanos);
 
  private:
   void DrawBlock(uint64_t block);

@@ -73,12 +73,12 @@ Reactor::~Reactor() {
   close(epoll_fd_);
 }
 
-void Reactor::StartPhase(uint32_t phase, int64_t start_ns) {
-  Post({Command::kStartPhase, phase, start_ns});
+void Reactor::StartPhase(uint32_t phase, int64_t start_ns, int64_t from_ns) {
+  Post({.kind = Command::kStartPhase, .phase = phase, .start_ns = start_ns, .from_ns = from_ns});
 }
 
-void Reactor::StopPhase() {
-  Post({Command::kStopPhase});
+void Reactor::StopPhase(absl::Duration drain_timeout) {
+  Post({.kind = Command::kStopPhase, .drain_timeout = drain_timeout});
 }
 
 void Reactor::Post(const Command& command) {
@@ -151,18 +151,28 @@ void Reactor::TakeCommands() {
       phase_state_ = PhaseState::kAhead;
       phase_ = command.phase;
       start_ns_ = command.start_ns;
-      timers_.Add({start_ns_, TimerKind::kPhaseStart});
-    } else if (phase_state_ == PhaseState::kAhead) {
-      timers_.RemoveIf([](const Timer& timer) { return timer.kind == TimerKind::kPhaseStart; });
-      // Nothing starts.
-      phase_state_ = PhaseState::kRunning;
-      started_ns_ = start_ns_;
-      recorder_.Start(start_ns_);
-      EndPhase(clock_.MonotonicNanos());
-    } else if (phase_state_ == PhaseState::kRunning) {
-      EndPhase(clock_.MonotonicNanos());
+      from_ns_ = command.from_ns;
+      timers_.Add({from_ns_, TimerKind::kPhaseStart});
+    } else {
+      StopEarly(command.drain_timeout);
     }
   }
+}
+
+void Reactor::StopEarly(absl::Duration drain_timeout) {
+  if (phase_state_ == PhaseState::kNone) return;
+  const int64_t now = clock_.MonotonicNanos();
+  if (phase_state_ == PhaseState::kAhead) {
+    timers_.RemoveIf([](const Timer& timer) { return timer.kind == TimerKind::kPhaseStart; });
+    // Nothing starts.
+    phase_state_ = PhaseState::kRunning;
+    started_ns_ = start_ns_;
+    recorder_.Start(start_ns_, Recorder::Wishes(), from_ns_);
+  }
+  EndPhase(now);
+  if (drain_timeout == absl::InfiniteDuration()) return;
+  // Beside the one of the phase's own limit, of which nothing is left when this one is over.
+  timers_.Add({now + absl::ToInt64Nanoseconds(drain_timeout), TimerKind::kDrainEnd});
 }
 
 void Reactor::FireTimers() {
@@ -207,12 +217,12 @@ void Reactor::BeginPhase(int64_t now) {
   }
   wishes.log_sampling = phase.log_sampling();
   wishes.log_seed = MixSeed(log_seed_, phase_);
-  recorder_.Start(start_ns_, wishes);
+  recorder_.Start(start_ns_, wishes, from_ns_);
   timers_.Add({recorder_.slice_end(), TimerKind::kSlice});
   if (phase.has_duration()) {
     timers_.Add({start_ns_ + absl::ToInt64Nanoseconds(FromProto(phase.duration())), TimerKind::kPhaseEnd});
   }
-  for (auto& server : servers_) server->StartPhase(phase_, start_ns_);
+  for (auto& server : servers_) server->StartPhase(phase_, start_ns_, from_ns_);
 }
 
 void Reactor::EndPhase(int64_t now, bool complete) {

@@ -12,6 +12,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "agent/application_server.h"
 #include "agent/recorder.h"
 #include "agent/timer_queue.h"
@@ -44,8 +45,11 @@ class Reactor {
   // Drops what is under way and ends the thread.
   ~Reactor();
 
-  void StartPhase(uint32_t phase, int64_t start_ns);
-  void StopPhase();
+  // `from_ns`: when it begins here, where that is later than the phase's start.
+  void StartPhase(uint32_t phase, int64_t start_ns, int64_t from_ns);
+  void StartPhase(uint32_t phase, int64_t start_ns) { StartPhase(phase, start_ns, start_ns); }
+  // See Load::StopPhase.
+  void StopPhase(absl::Duration drain_timeout);
   Recorder& recorder() { return recorder_; }
 
  private:
@@ -53,6 +57,8 @@ class Reactor {
     enum Kind { kStartPhase, kStopPhase } kind;
     uint32_t phase = 0;
     int64_t start_ns = 0;
+    int64_t from_ns = 0;
+    absl::Duration drain_timeout = absl::InfiniteDuration();
   };
 
   void Post(const Command& command);
@@ -61,6 +67,7 @@ class Reactor {
   void Hint(const epoll_event& event, void (ApplicationServer::*hint)(uint32_t) const) const;
   void ArmTimer();
   void TakeCommands();
+  void StopEarly(absl::Duration drain_timeout);
   void FireTimers();
   void BeginPhase(int64_t now);
   // `complete`: all that it was to start has been started.
@@ -88,6 +95,7 @@ class Reactor {
   enum class PhaseState { kNone, kAhead, kRunning, kDraining } phase_state_ = PhaseState::kNone;
   uint32_t phase_ = 0;
   int64_t start_ns_ = 0;
+  int64_t from_ns_ = 0;
   int64_t started_ns_ = 0;
 
   absl::Mutex mutex_;

@@ -38,53 +38,89 @@ void ReactorLoad::Open(const v1::Assignment& assignment) {
   assignment_ = assignment;
   client_seeds_ = ClientSeeds(assignment_);
   open_ = std::make_shared<bool>(true);
-  const auto reactors = static_cast<size_t>(
+  reactors_ = static_cast<size_t>(
       std::clamp<int64_t>(assignment_.threads(), 1, std::max(1, assignment_.application_servers_size())));
-  std::vector<std::vector<const v1::ApplicationServer*>> servers(reactors);
+  std::vector<std::vector<const v1::ApplicationServer*>> servers(reactors_);
   for (int i = 0; i < assignment_.application_servers_size(); ++i) {
-    servers[static_cast<size_t>(i) % reactors].push_back(&assignment_.application_servers(i));
+    servers[static_cast<size_t>(i) % reactors_].push_back(&assignment_.application_servers(i));
   }
   opening_since_ns_ = clock_.MonotonicNanos();
-  for (const auto& share : servers) {
-    ReactorCallbacks callbacks;
-    // The reactors' threads only post; open_ is set before the first of them starts, and never changed while
-    // one runs.
-    callbacks.ready = [this](uint32_t connections) {
-      OnLoop([this, connections] {
-        connections_ += connections;
-        if (++ready_ < members_.size() || failed_) return;
-        events_.OnLoadReady(connections_, static_cast<uint64_t>(clock_.MonotonicNanos() - opening_since_ns_));
-      });
-    };
-    callbacks.failed = [this](std::string reason) {
-      OnLoop([this, reason = std::move(reason)] {
-        if (!std::exchange(failed_, true)) events_.OnLoadFailed(reason);
-      });
-    };
-    callbacks.slice = [this] { OnLoop([this] { CollectSlices(); }); };
-    callbacks.phase_ended = [this, index = members_.size()](int64_t started_ns) {
-      OnLoop([this, index, started_ns] {
-        started_ns_ = std::max(started_ns_, started_ns);
-        members_[index].ended = true;
-        ++ended_;
-        CollectSlices();
-        if (ended_ < members_.size()) return;
-        v1::PhaseEnded ended;
-        ended.set_phase(phase_);
-        ended.set_intervals(intervals_);
-        ended.set_started_ns(started_ns_);
-        ended.set_cpu_ns(static_cast<uint64_t>(ProcessCpuNanos() - cpu_at_start_ns_));
-        events_.OnPhaseEnded(ended);
-      });
-    };
-    members_.push_back({std::make_unique<Reactor>(assignment_, share, client_seeds_, std::move(callbacks))});
-  }
+  for (const auto& share : servers) StartReactor(members_.emplace_back(), share, client_seeds_);
   pending_ = std::make_unique<Slice>(members_.front().reactor->recorder().commands_of_scripts());
+}
+
+void ReactorLoad::StartReactor(Member& member, const std::vector<const v1::ApplicationServer*>& servers,
+                               std::span<const uint64_t> client_seeds) {
+  ReactorCallbacks callbacks;
+  // The reactors' threads only post; open_ is set before the first of them starts, and never changed while one runs.
+  callbacks.ready = [this, &member](uint32_t connections) {
+    OnLoop([this, &member, connections] { OnReactorReady(member, connections); });
+  };
+  callbacks.failed = [this, &member](std::string reason) {
+    OnLoop([this, &member, reason = std::move(reason)] { OnReactorFailed(member, reason); });
+  };
+  callbacks.slice = [this] { OnLoop([this] { CollectSlices(); }); };
+  callbacks.phase_ended = [this, &member](int64_t started_ns) {
+    OnLoop([this, &member, started_ns] { OnReactorEnded(member, started_ns); });
+  };
+  member.reactor = std::make_unique<Reactor>(assignment_, servers, client_seeds, std::move(callbacks));
+}
+
+void ReactorLoad::OnReactorReady(Member& member, uint32_t connections) {
+  if (!member.taken_over) {
+    connections_ += connections;
+    if (++ready_ < reactors_ || failed_) return;
+    events_.OnLoadReady(connections_, static_cast<uint64_t>(clock_.MonotonicNanos() - opening_since_ns_));
+    return;
+  }
+  // It begins with the next phase where this one is about to end.
+  if (!phase_under_way_ || stopping_) return;
+  const int64_t from_ns = std::max(start_ns_, clock_.MonotonicNanos());
+  member.in_phase = true;
+  member.ended = false;
+  // Its first second may have been sent without it already: it is not waited for before the next.
+  member.covered = (from_ns - start_ns_) / Recorder::kSliceNanos - 1;
+  member.reactor->StartPhase(phase_, start_ns_, from_ns);
+  events_.OnTakenOver(phase_, from_ns, "");
+}
+
+void ReactorLoad::OnReactorFailed(Member& member, const std::string& reason) {
+  if (!member.taken_over) {
+    if (!std::exchange(failed_, true)) events_.OnLoadFailed(reason);
+    return;
+  }
+  // The load that was there before goes on.
+  member.reactor.reset();
+  events_.OnTakenOver(phase_, 0, reason);
+  if (std::exchange(member.in_phase, false)) EndPhaseIfAllHave();
+}
+
+void ReactorLoad::OnReactorEnded(Member& member, int64_t started_ns) {
+  if (!member.taken_over) started_ns_ = std::max(started_ns_, started_ns);
+  member.ended = true;
+  CollectSlices();
+  EndPhaseIfAllHave();
+}
+
+void ReactorLoad::EndPhaseIfAllHave() {
+  const auto ended = [](const Member& member) { return !member.in_phase || member.ended; };
+  if (!phase_under_way_ || !std::all_of(members_.begin(), members_.end(), ended)) return;
+  CollectSlices();
+  phase_under_way_ = false;
+  v1::PhaseEnded phase_ended;
+  phase_ended.set_phase(phase_);
+  phase_ended.set_intervals(intervals_);
+  phase_ended.set_started_ns(started_ns_);
+  phase_ended.set_cpu_ns(static_cast<uint64_t>(ProcessCpuNanos() - cpu_at_start_ns_));
+  // The last: it may close this load.
+  events_.OnPhaseEnded(phase_ended);
 }
 
 void ReactorLoad::StartPhase(uint32_t phase, int64_t start_ns) {
   phase_ = phase;
-  ended_ = 0;
+  start_ns_ = start_ns;
+  phase_under_way_ = true;
+  stopping_ = false;
   started_ns_ = INT64_MIN;
   intervals_ = 0;
   pending_through_ = -1;
@@ -92,12 +128,31 @@ void ReactorLoad::StartPhase(uint32_t phase, int64_t start_ns) {
   for (Member& member : members_) {
     member.covered = -1;
     member.ended = false;
-    member.reactor->StartPhase(phase, start_ns);
+    member.in_phase = member.reactor != nullptr;
+    if (member.in_phase) member.reactor->StartPhase(phase, start_ns);
   }
 }
 
-void ReactorLoad::StopPhase() {
-  for (Member& member : members_) member.reactor->StopPhase();
+void ReactorLoad::StopPhase(absl::Duration drain_timeout) {
+  stopping_ = true;
+  for (Member& member : members_) {
+    if (member.in_phase) member.reactor->StopPhase(drain_timeout);
+  }
+}
+
+void ReactorLoad::TakeOver(const std::vector<v1::ApplicationServer>& servers) {
+  Member& member = members_.emplace_back();
+  member.taken_over = true;
+  member.servers = servers;
+  v1::Assignment described = assignment_;
+  described.mutable_application_servers()->Clear();
+  std::vector<const v1::ApplicationServer*> pointers;
+  for (const v1::ApplicationServer& server : member.servers) {
+    pointers.push_back(&server);
+    *described.add_application_servers() = server;
+  }
+  member.client_seeds = ClientSeeds(described);
+  StartReactor(member, pointers, member.client_seeds);
 }
 
 void ReactorLoad::Close() {
@@ -116,7 +171,7 @@ void ReactorLoad::CollectSlices() {
 bool ReactorLoad::CollectOne() {
   bool collected = false;
   for (Member& member : members_) {
-    if (pending_through_ >= 0 && member.covered >= pending_through_) continue;
+    if (!member.in_phase || (pending_through_ >= 0 && member.covered >= pending_through_)) continue;
     std::unique_ptr<Slice> slice = member.reactor->recorder().Collect();
     if (slice == nullptr) continue;
     if (pending_through_ < 0) pending_->first_second = slice->first_second;
@@ -128,7 +183,7 @@ bool ReactorLoad::CollectOne() {
     collected = true;
   }
   const bool level = std::all_of(members_.begin(), members_.end(), [&](const Member& member) {
-    return member.covered >= pending_through_ || (member.ended && !collected);
+    return !member.in_phase || member.covered >= pending_through_ || (member.ended && !collected);
   });
   if (pending_through_ < 0 || !level) return collected;
   SendInterval();

@@ -22,13 +22,14 @@ Recorder::Recorder(std::vector<size_t> commands_of_scripts)
   for (int i = 1; i < kSlices; ++i) spare_.push_back(std::make_unique<Slice>(commands_of_scripts_));
 }
 
-void Recorder::Start(int64_t start_ns, const Wishes& wishes) {
+void Recorder::Start(int64_t start_ns, const Wishes& wishes, int64_t from_ns) {
   wishes_ = wishes;
   log_random_ = Random(wishes.log_seed);
   current_->Clear();
-  current_->first_second = 0;
-  start_ = slice_began_ = start_ns;
-  slice_end_ = start_ns + kSliceNanos;
+  start_ = start_ns;
+  slice_began_ = std::max(start_ns, from_ns);
+  current_->first_second = static_cast<uint32_t>((slice_began_ - start_ns) / kSliceNanos);
+  slice_end_ = start_ns + (current_->first_second + int64_t{1}) * kSliceNanos;
   last_completion_ = 0;
   cpu_at_slice_began_ = ThreadCpuNanos();
 }

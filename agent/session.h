@@ -1,30 +1,32 @@
 #pragma once
 
-#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
-#include "absl/time/time.h"
 #include "agent/event_loop.h"
-#include "common/clock.h"
+#include "agent/keep_alive.h"
+#include "agent/outbox.h"
+#include "agent/run.h"
 #include "trunkload/v1/fleet.pb.h"
 
 namespace trunkload {
 
 struct SessionEnd {
-  absl::Status why;     // OK where the agent was told to stop, else the stream's end
+  absl::Status why;     // the stream's end
   bool joined = false;  // the controller was there, and spoke
 };
 
-struct SessionOptions {
-  std::string controller;  // HOST:PORT
-  v1::Hello hello;
-  bool allow_shell = false;  // scripts may run commands of the shell on this machine
+// What outlives a session: the agent's own.
+struct SessionParts {
+  EventLoop& loop;
+  Outbox& outbox;
+  Run& run;
+  KeepAlive& keep_alive;
 };
 
-// The agent's membership in one controller's fleet: from dialling it until the stream ends. Blocks the
-// calling thread, which runs `loop` meanwhile and drives the run; `stop` (posted to the loop by whoever asks
-// the agent to stop) ends it.
-SessionEnd RunSession(const SessionOptions& options, EventLoop& loop, const bool& stop);
+// One stream between the agent and its controller: from dialling it until the stream ends. Blocks the calling thread,
+// which runs the loop meanwhile and drives the run. `may_end`, asked after each event, says whether the agent is to leave.
+SessionEnd RunSession(const std::string& controller, const v1::Hello& hello, const SessionParts& parts,
+                      absl::AnyInvocable<bool()> may_end);
 
 }  // namespace trunkload

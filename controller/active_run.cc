@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/duration.h"
 #include "common/utf8.h"
 #include "controller/phase_times.h"
 #include "controller/plan/plan_check.h"
@@ -19,6 +20,8 @@ constexpr int64_t kProgressNanos = 1'000'000'000;
 // By then the intervals of the second that has just ended are here.
 constexpr int64_t kProgressDelayNanos = 250'000'000;
 constexpr size_t kLongestReason = 500;
+// Of an interval of a phase that has ended, nothing is yet to come.
+constexpr double kWholePhaseSeconds = 1e9;
 constexpr uint64_t kLongestConnectingNanos = uint64_t{1} << 60;
 
 v1::Progress::Stage ToProto(RunState::Stage stage, bool first_phase) {
@@ -41,34 +44,89 @@ v1::Progress::Stage ToProto(RunState::Stage stage, bool first_phase) {
   return v1::Progress::STAGE_DRAINING;
 }
 
+std::string CutReason(const v1::PhaseEnded& ended) {
+  switch (ended.cut()) {
+    case v1::PhaseEnded::CUT_LEASE:
+      return "it stopped its load, because it had not heard from the controller for as long as its lease";
+    case v1::PhaseEnded::CUT_LEAVING:
+      return "it was told to stop";
+    default:
+      return "";
+  }
+}
+
 }  // namespace
 
 ActiveRun::ActiveRun(const Identity& identity, v1::Plan plan, uint32_t agents, absl::Duration wait,
                      const Surroundings& surroundings)
     : id_(identity.id),
+      began_wall_ns_(identity.began_wall_ns),
+      wait_(wait),
       plan_(std::move(plan)),
+      boot_id_(surroundings.boot_id),
       clock_(surroundings.clock),
       outside_(surroundings.outside),
       fleet_(surroundings.fleet),
       state_(plan_, agents, wait, identity.began_ns),
       result_(Redacted(plan_), id_, identity.began_wall_ns),
+      phases_(plan_, result_),
       next_progress_ns_(identity.began_ns) {}
 
 void ActiveRun::Cancel() {
   Apply(RunState::Cancelled{}).IgnoreError();
 }
 
-absl::Status ActiveRun::OnAgentJoined(AgentId agent) {
+absl::Status ActiveRun::OnAgentJoined(AgentId agent, const v1::HeldRun* held) {
+  if (state_.TakesPart(agent) && agents_taken_in_) {
+    if (absl::Status status = Apply(RunState::AgentBack{agent}); !status.ok()) return status;
+    return CatchUp(agent, held);
+  }
+  if (held != nullptr) Do(RunState::EndRun{agent});
   if (agents_taken_in_) return Apply(RunState::AgentsJoined{{{agent, fleet_.hello(agent).name()}}});
   TakeAgentsIn();
   return absl::OkStatus();
 }
 
+absl::Status ActiveRun::CatchUp(AgentId agent, const v1::HeldRun* held) {
+  using Stage = RunState::Stage;
+  const uint32_t version = versions_.contains(agent) ? versions_.at(agent) : 0;
+  const bool assigned = held != nullptr && held->version() == version;
+  switch (state_.stage()) {
+    case Stage::kConnecting:
+    case Stage::kReadingClocks:
+      if (assigned) {
+        if (state_.stage() == Stage::kReadingClocks) fleet_.ProbeFrom(agent, clock_.MonotonicNanos());
+        return absl::OkStatus();
+      }
+      if (state_.loading()) return Apply(RunState::AgentGone{agent, "it lost its assignment"});
+      if (absl::Status status = Apply(RunState::AgentUnassigned{agent}); !status.ok()) return status;
+      ++versions_[agent];
+      parts_.Renew(agent);
+      Assign(agent);
+      return absl::OkStatus();
+    case Stage::kRunning:
+    case Stage::kDraining:
+      // What else it has to say of its load is on the way.
+      if (!assigned || state_.EndedPhase(agent)) return absl::OkStatus();
+      if (held->phases_started() <= state_.phase()) {
+        to_start_.insert(agent);
+      } else if (state_.stopping()) {
+        SendStop(agent);
+      }
+      return absl::OkStatus();
+    default:
+      return absl::OkStatus();
+  }
+}
+
 absl::Status ActiveRun::OnReady(AgentId agent, const v1::Ready& ready) {
-  if (!IsTold(agent, ready.run_id())) return absl::OkStatus();
+  const bool answers = IsTold(agent, ready.run_id()) && versions_.contains(agent) &&
+                       ready.version() == versions_.at(agent) && !state_.IsReady(agent);
+  if (!answers) return absl::OkStatus();
   if (ready.connecting_ns() > kLongestConnectingNanos)
     return absl::InvalidArgumentError("its Ready has a time that no clock gives");
-  result_.SetConnecting(agent, static_cast<double>(ready.connecting_ns()) / 1000);
+  connecting_us_[agent] = static_cast<double>(ready.connecting_ns()) / 1000;
+  result_.SetConnecting(agent, connecting_us_[agent]);
   if (state_.loading() && !fleet_.clock(agent).known()) {
     return absl::FailedPreconditionError("Ready came before the answer to a clock probe");
   }
@@ -81,13 +139,26 @@ absl::Status ActiveRun::OnFailed(AgentId agent, const v1::Failed& failed) {
 }
 
 absl::Status ActiveRun::OnClockReply(AgentId agent) {
-  const bool awaited = state_.stage() == RunState::Stage::kReadingClocks && state_.TakesPart(agent);
-  if (!awaited || !fleet_.Probed(agent)) return absl::OkStatus();
+  if (!state_.TakesPart(agent) || !fleet_.Probed(agent)) return absl::OkStatus();
+  if (to_start_.erase(agent) > 0) SendStart(agent);
+  if (state_.stage() != RunState::Stage::kReadingClocks) return absl::OkStatus();
   return Apply(RunState::ClockRead{agent, fleet_.LeadNanos(agent)});
 }
 
-void ActiveRun::OnAgentLeft(AgentId agent, std::string why) {
-  Apply(RunState::AgentLeft{agent, std::move(why)}).IgnoreError();
+void ActiveRun::OnAgentLeaving(AgentId agent) {
+  Apply(RunState::AgentGone{agent, "it was told to stop", /*announced=*/true}).IgnoreError();
+  save_soon_ = true;
+}
+
+void ActiveRun::OnAgentSilent(AgentId agent, int64_t last_heard_ns) {
+  const absl::Duration lease = FromProto(plan_.fleet().lease());
+  Apply(RunState::AgentSilent{agent, absl::StrCat("it was not heard any more"),
+                              last_heard_ns + absl::ToInt64Nanoseconds(lease)})
+      .IgnoreError();
+}
+
+void ActiveRun::OnAgentGone(AgentId agent, std::string why) {
+  Apply(RunState::AgentGone{agent, std::move(why)}).IgnoreError();
 }
 
 void ActiveRun::OnTick() {
@@ -95,12 +166,15 @@ void ActiveRun::OnTick() {
   if (!agents_taken_in_) TakeAgentsIn();
   if (!outcome_ && now_ns >= state_.DeadlineNanos()) Apply(RunState::TimePassed{}).IgnoreError();
   if (!outcome_ && now_ns >= next_progress_ns_) SendProgress();
+  SaveIfDue();
 }
 
 int64_t ActiveRun::NextTickNanos() const {
   // When the run began. Not now, which would always be a little later than what the caller read before.
   if (!agents_taken_in_) return next_progress_ns_;
-  return std::min(state_.DeadlineNanos(), next_progress_ns_);
+  int64_t save_ns = saving_ || !dirty_ ? INT64_MAX : next_save_ns_;
+  if (save_ns != INT64_MAX && save_soon_) save_ns = 0;
+  return std::min({state_.DeadlineNanos(), next_progress_ns_, save_ns});
 }
 
 void ActiveRun::TakeAgentsIn() {
@@ -111,31 +185,62 @@ void ActiveRun::TakeAgentsIn() {
 }
 
 absl::Status ActiveRun::OnInterval(AgentId agent, const v1::Interval& interval) {
-  if (!state_.IsReady(agent)) return absl::OkStatus();
-  if (!merger_) return absl::FailedPreconditionError("an Interval came while no phase was under way");
+  if (interval.run_id() != id_) return absl::OkStatus();
   const double elapsed = static_cast<double>(clock_.MonotonicNanos() - state_.start_ns()) / 1e9;
-  if (absl::Status status = merger_->Merge(agent, interval, elapsed); !status.ok()) return status;
+  dirty_ = true;
+  if (load_merger_) {
+    if (!state_.TakesPart(agent)) return absl::OkStatus();
+    if (absl::Status status = load_merger_->Merge(agent, interval, elapsed); !status.ok()) return status;
+    return Apply(RunState::AgentReported{agent});
+  }
+  const bool of_this_phase = interval.phase() == state_.phase();
+  const absl::StatusOr<bool> merged = phases_.Merge(agent, interval, of_this_phase ? elapsed : kWholePhaseSeconds);
+  if (!merged.ok()) return merged.status();
+  if (!*merged) return absl::OkStatus();
   if (interval.log().client_size() > 0) TellTransactions(agent, interval.log());
+  if (!of_this_phase || !state_.TakesPart(agent) || state_.EndedPhase(agent)) return absl::OkStatus();
   return Apply(RunState::AgentReported{agent});
 }
 
 void ActiveRun::TellTransactions(AgentId agent, const v1::TransactionLog& log) {
-  const std::map<AgentId, Merger::Agent>& agents = merger_->agents();
   const int64_t phase_start_ns = clock_.WallNanos() - (clock_.MonotonicNanos() - state_.start_ns());
-  outside_.OnTransactions(static_cast<uint32_t>(std::distance(agents.begin(), agents.find(agent))),
-                          phase_start_ns / 1000, log);
+  outside_.OnTransactions(numbers_.at(agent), phase_start_ns / 1000, log);
 }
 
 absl::Status ActiveRun::OnPhaseEnded(AgentId agent, const v1::PhaseEnded& ended) {
-  if (!state_.IsReady(agent)) return absl::OkStatus();
-  if (!merger_) return absl::FailedPreconditionError("PhaseEnded came while no phase was under way");
-  if (absl::Status status = merger_->End(agent, ended); !status.ok()) return status;
+  if (ended.run_id() != id_) return absl::OkStatus();
+  dirty_ = true;
+  if (load_merger_) {
+    if (!state_.TakesPart(agent)) return absl::OkStatus();
+    if (absl::Status status = load_merger_->End(agent, ended); !status.ok()) return status;
+    return Apply(RunState::AgentEndedPhase{agent, CutReason(ended)});
+  }
+  const absl::StatusOr<bool> known = phases_.End(agent, ended);
+  if (!known.ok()) return known.status();
+  if (!*known || ended.phase() != state_.phase()) return absl::OkStatus();
   const int64_t start_ns = state_.start_ns();
-  const AgentClock& clock = fleet_.clock(agent);
-  starts_[agent] = {
-      .skew_us = static_cast<double>(clock.ToController(ended.started_ns(), start_ns) - start_ns) / 1000,
-      .uncertainty_us = static_cast<double>(clock.UncertaintyNanos(start_ns)) / 1000};
-  return Apply(RunState::AgentEndedPhase{agent});
+  if (const AgentClock& clock = fleet_.clock(agent); clock.known()) {
+    phases_.SetStart(ended.phase(), agent,
+                     {.skew_us = static_cast<double>(clock.ToController(ended.started_ns(), start_ns) - start_ns) / 1000,
+                      .uncertainty_us = static_cast<double>(clock.UncertaintyNanos(start_ns)) / 1000});
+  }
+  if (!state_.TakesPart(agent)) return absl::OkStatus();
+  return Apply(RunState::AgentEndedPhase{agent, CutReason(ended), ended.cut() == v1::PhaseEnded::CUT_LEAVING});
+}
+
+absl::Status ActiveRun::OnTakenOver(AgentId agent, const v1::TakenOver& taken_over) {
+  if (taken_over.run_id() != id_ || !taking_over_.contains(agent)) return absl::OkStatus();
+  const AgentId lost = taking_over_.at(agent);
+  taking_over_.erase(agent);
+  v1::Loss& loss = result_.losses()[loss_of_.at(lost)];
+  if (!taken_over.failure().empty()) {
+    loss.set_reason(absl::StrCat(loss.reason(), "; agent ", hellos_.at(agent).name(), " could not take over: ",
+                                 OneLine(taken_over.failure(), kLongestReason)));
+    return absl::OkStatus();
+  }
+  const double seconds = static_cast<double>(clock_.MonotonicNanos() - state_.start_ns()) / 1e9;
+  loss.set_taken_over_s(std::max(loss.taken_over_s(), seconds));
+  return absl::OkStatus();
 }
 
 void ActiveRun::OnTargetPrepared(absl::StatusOr<v1::ServerInfo> info) {
@@ -143,7 +248,8 @@ void ActiveRun::OnTargetPrepared(absl::StatusOr<v1::ServerInfo> info) {
   if (!to_be_loaded) EndStep();
   if (info.ok()) {
     result_.SetServer(*info);
-    distributed_ = info->distributed();
+    server_ = *info;
+    save_soon_ = true;
   }
   Apply(RunState::TargetPrepared{info.status()}).IgnoreError();
 }
@@ -163,6 +269,7 @@ void ActiveRun::EndStep() {
 
 absl::Status ActiveRun::Apply(RunState::Event event) {
   if (outcome_) return absl::OkStatus();
+  dirty_ = true;
   const RunState::Stage stage = state_.stage();
   absl::StatusOr<std::vector<RunState::Command>> commands = state_.Handle(event, clock_.MonotonicNanos());
   if (!commands.ok()) return commands.status();
@@ -191,38 +298,39 @@ void ActiveRun::Do(const RunState::AssignLoad&) {
   static constexpr char kStep[] = "client-side generate";
   if (set_up_.empty() || set_up_.back().name() != kStep) OnTargetTask(kStep);
   const std::vector<AgentId> agents = state_.agents();
-  load_ = TableLoadOf(plan_, distributed_);
+  load_ = TableLoadOf(plan_, server_.distributed());
   load_plan_ = PlanOfLoad(plan_, *load_, agents.size());
   std::vector<v1::Assignment> assignments = PlanAssignments(load_plan_, NamesOf(agents), id_).value();
   for (size_t i = 0; i < agents.size(); ++i) {
     *assignments[i].mutable_load() = *load_;
+    assignments[i].set_version(++versions_[agents[i]]);
     v1::ControllerMessage message;
     *message.mutable_assignment() = std::move(assignments[i]);
-    outside_.Send(agents[i], message);
+    Send(agents[i], message);
   }
 }
 
 void ActiveRun::Do(const RunState::StartLoad& command) {
   const std::vector<AgentId> agents = state_.agents();
-  merger_.emplace(load_plan_, 0, agents);
+  load_merger_.emplace(load_plan_, 0, agents);
   for (AgentId agent : agents) {
     v1::ControllerMessage message;
     message.mutable_start_phase()->set_start_ns(fleet_.clock(agent).ToAgent(command.start_ns));
-    outside_.Send(agent, message);
+    Send(agent, message);
   }
 }
 
 uint64_t ActiveRun::RowsLoaded() const {
   uint64_t rows = 0;
-  for (const Merger::Script& script : merger_->scripts()) rows += script.rows;
+  for (const Merger::Script& script : load_merger_->scripts()) rows += script.rows;
   return rows;
 }
 
 void ActiveRun::Do(const RunState::FinishTarget&) {
   const uint64_t rows = RowsLoaded();
-  const bool smoothly = merger_->errors() == 0 && merger_->connections_lost() == 0;
+  const bool smoothly = load_merger_->errors() == 0 && load_merger_->connections_lost() == 0;
   set_up_.back().set_rows(rows);
-  merger_.reset();
+  load_merger_.reset();
   if (rows == load_->rows()) {
     outside_.FinishTarget(plan_, smoothly);
     return;
@@ -240,13 +348,93 @@ std::vector<std::string> ActiveRun::NamesOf(const std::vector<AgentId>& agents) 
 void ActiveRun::Do(const RunState::AssignAll&) {
   const std::vector<AgentId> agents = state_.agents();
   // Checked before the target was prepared; nobody has joined since.
-  std::vector<v1::Assignment> assignments = PlanAssignments(plan_, NamesOf(agents), id_).value();
+  const std::vector<v1::Assignment> assignments = PlanAssignments(plan_, NamesOf(agents), id_).value();
   for (size_t i = 0; i < agents.size(); ++i) {
+    Admit(agents[i]);
+    for (const v1::ApplicationServer& server : assignments[i].application_servers()) parts_.Add(agents[i], server);
     result_.AddAgent(agents[i], fleet_.hello(agents[i]), assignments[i].application_servers_size());
-    v1::ControllerMessage message;
-    *message.mutable_assignment() = std::move(assignments[i]);
-    outside_.Send(agents[i], message);
+    ++versions_[agents[i]];
+    Assign(agents[i]);
   }
+}
+
+void ActiveRun::Admit(AgentId agent) {
+  numbers_.emplace(agent, static_cast<uint32_t>(numbers_.size()));
+  hellos_[agent] = fleet_.hello(agent);
+}
+
+void ActiveRun::Assign(AgentId agent) {
+  v1::ControllerMessage message;
+  v1::Assignment& assignment = *message.mutable_assignment();
+  assignment = PlanCommon(plan_, id_, numbers_.size());
+  assignment.set_agent(numbers_.at(agent));
+  assignment.set_version(versions_.at(agent));
+  assignment.set_next_phase(state_.phase());
+  const Parts::Servers& servers = parts_.of(agent);
+  *assignment.mutable_application_servers() = {servers.begin(), servers.end()};
+  assignment.set_threads(std::min(assignment.threads(), static_cast<uint32_t>(servers.size())));
+  Send(agent, message);
+}
+
+void ActiveRun::Do(const RunState::Reassign& command) {
+  const std::vector<AgentId> agents = state_.agents();
+  for (const AgentId agent : command.newcomers) Admit(agent);
+  const std::set<AgentId> changed = parts_.Rebalance(agents, command.newcomers);
+  for (const AgentId agent : agents) {
+    result_.AddAgent(agent, hellos_.at(agent), static_cast<int>(parts_.of(agent).size()));
+    if (changed.contains(agent)) {
+      ++versions_[agent];
+      Assign(agent);
+    } else {
+      events_.emplace_back(RunState::AgentReady{agent});
+    }
+  }
+}
+
+void ActiveRun::Do(const RunState::TakeOver& command) {
+  std::vector<AgentId> receivers;
+  for (const AgentId agent : state_.agents()) {
+    if (fleet_.StreamOf(agent) && !state_.EndedPhase(agent)) receivers.push_back(agent);
+  }
+  if (receivers.empty()) return;
+  for (auto& [agent, servers] : parts_.TakeOver(command.agent, receivers)) {
+    v1::ControllerMessage message;
+    message.mutable_take_over()->set_run_id(id_);
+    message.mutable_take_over()->set_phase(state_.phase());
+    for (v1::ApplicationServer& server : Remaining(command.agent, std::move(servers))) {
+      *message.mutable_take_over()->add_application_servers() = std::move(server);
+    }
+    taking_over_[agent] = command.agent;
+    Send(agent, message);
+  }
+}
+
+// In a phase that is limited by transactions: what was not started yet, as far as is known.
+std::vector<v1::ApplicationServer> ActiveRun::Remaining(AgentId agent,
+                                                        std::vector<v1::ApplicationServer> servers) const {
+  const int phase = static_cast<int>(state_.phase());
+  const Merger* const merger = phases_.merger(state_.phase());
+  const bool counted = plan_.phases(phase).has_transactions() && plan_.phases(phase).load().has_closed();
+  if (!counted || merger == nullptr) return servers;
+  uint64_t started = merger->agents().at(agent).offered;
+  for (v1::ApplicationServer& server : servers) {
+    v1::PhaseShare& share = *server.mutable_shares(phase);
+    const uint64_t of_this = std::min(started, share.transactions());
+    share.set_transactions(share.transactions() - of_this);
+    started -= of_this;
+  }
+  return servers;
+}
+
+double ActiveRun::ShareOf(AgentId agent, uint32_t phase) const {
+  const v1::Load& load = plan_.phases(static_cast<int>(phase)).load();
+  const Parts::Servers& servers = parts_.of(agent);
+  if (load.has_open()) {
+    return static_cast<double>(servers.size()) / plan_.fleet().application_servers();
+  }
+  double clients = 0;
+  for (const v1::ApplicationServer& server : servers) clients += server.shares(static_cast<int>(phase)).clients();
+  return clients / load.closed().clients();
 }
 
 void ActiveRun::Do(const RunState::ReadClocks&) {
@@ -255,28 +443,39 @@ void ActiveRun::Do(const RunState::ReadClocks&) {
 
 void ActiveRun::Do(const RunState::StartPhase& command) {
   const std::vector<AgentId> agents = state_.agents();
-  merger_.emplace(plan_, command.phase, agents);
-  starts_.clear();
+  phases_.Begin(command.phase, agents);
+  to_start_.clear();
+  taking_over_.clear();
   for (AgentId agent : agents) {
-    v1::ControllerMessage message;
-    message.mutable_start_phase()->set_phase(command.phase);
-    message.mutable_start_phase()->set_start_ns(fleet_.clock(agent).ToAgent(command.start_ns));
-    outside_.Send(agent, message);
+    SendStart(agent);
     // Once more when it has begun, so that the skew is measured by more than the offset that it was started
     // with.
     fleet_.ProbeFrom(agent, command.start_ns);
   }
+  save_soon_ = true;
 }
 
-void ActiveRun::Do(const RunState::StopPhase& command) {
-  stopped_ns_ = clock_.MonotonicNanos();
+void ActiveRun::SendStart(AgentId agent) {
   v1::ControllerMessage message;
-  message.mutable_stop_phase()->set_phase(command.phase);
-  for (AgentId agent : state_.agents()) outside_.Send(agent, message);
+  message.mutable_start_phase()->set_phase(state_.phase());
+  message.mutable_start_phase()->set_start_ns(fleet_.clock(agent).ToAgent(state_.start_ns()));
+  Send(agent, message);
+}
+
+void ActiveRun::Do(const RunState::StopPhase& /*command*/) {
+  stopped_ns_ = clock_.MonotonicNanos();
+  for (AgentId agent : state_.agents()) SendStop(agent);
+}
+
+void ActiveRun::SendStop(AgentId agent) {
+  v1::ControllerMessage message;
+  message.mutable_stop_phase()->set_phase(state_.phase());
+  *message.mutable_stop_phase()->mutable_drain_timeout() = ToProto(RunState::kShortDrain);
+  Send(agent, message);
 }
 
 void ActiveRun::Do(const RunState::ClosePhase& command) {
-  const Merger& merger = *merger_;
+  const Merger& merger = *phases_.merger(command.phase);
   const int64_t ended_ns = std::min(stopped_ns_, clock_.MonotonicNanos());
   double seconds = std::max(0.0, static_cast<double>(ended_ns - state_.start_ns()) / 1e9);
   const absl::Duration planned = PlannedDuration(plan_.phases(static_cast<int>(command.phase)));
@@ -285,19 +484,31 @@ void ActiveRun::Do(const RunState::ClosePhase& command) {
   } else {
     seconds = std::min(seconds, absl::ToDoubleSeconds(planned));
   }
-  result_.AddPhase(command.phase, seconds, merger, starts_);
-  merger_.reset();
+  phases_.Close(command.phase, seconds);
 }
 
 void ActiveRun::Do(const RunState::LoseAgent& command) {
-  result_.LoseAgent(command.agent, command.reason, command.phase, command.seconds);
-  if (merger_) merger_->Leave(command.agent);
+  v1::Loss loss;
+  loss.set_agent(hellos_.at(command.agent).name());
+  loss.set_reason(command.reason);
+  loss.set_phase(plan_.phases(static_cast<int>(command.phase)).name());
+  loss.set_noticed_s(command.seconds);
+  loss.set_announced(command.announced);
+  loss.set_share(ShareOf(command.agent, command.phase));
+  if (const Merger* const merger = phases_.merger(command.phase); merger != nullptr) {
+    const auto part = merger->agents().find(command.agent);
+    if (part != merger->agents().end()) loss.set_from_s(part->second.known_seconds());
+  }
+  loss_of_[command.agent] = result_.losses().size();
+  result_.AddLoss(std::move(loss));
+  phases_.Leave(command.phase, command.agent);
+  to_start_.erase(command.agent);
 }
 
 void ActiveRun::Do(const RunState::EndRun& command) {
   v1::ControllerMessage message;
   message.mutable_end_run()->set_run_id(id_);
-  outside_.Send(command.agent, message);
+  Send(command.agent, message);
 }
 
 void ActiveRun::Do(const RunState::Finish& command) {
@@ -305,9 +516,16 @@ void ActiveRun::Do(const RunState::Finish& command) {
     outcome_ = command.status;
     return;
   }
+  phases_.Finish();
+  result_.Stop(command.stopped);
   v1::RunResult result = result_.Build(command.cancelled);
   for (v1::SetUpStep& step : set_up_) *result.mutable_run()->add_set_up() = std::move(step);
   outcome_ = std::move(result);
+}
+
+void ActiveRun::Send(AgentId agent, const v1::ControllerMessage& message) {
+  // One that is away is told when it is back.
+  if (const std::optional<StreamId> stream = fleet_.StreamOf(agent)) outside_.Send(*stream, message);
 }
 
 void ActiveRun::SendProgress() {
@@ -317,18 +535,19 @@ void ActiveRun::SendProgress() {
   progress.set_run_id(id_);
   progress.set_stage(state.loading() ? v1::Progress::STAGE_SETTING_UP
                                      : ToProto(state.stage(), state.phase() == 0));
-  progress.set_agents(static_cast<uint32_t>(state.agents().size()));
+  progress.set_agents(state.heard());
   progress.set_agents_wanted(state.agents_wanted());
   if (step_began_ns_ != 0) progress.set_step(set_up_.back().name());
   next_progress_ns_ = now_ns + kProgressNanos;
-  if (merger_) {
+  const Merger* const merger = state.loading() ? (load_merger_ ? &*load_merger_ : nullptr) : phases_.merger(state.phase());
+  if (merger != nullptr) {
     const int64_t elapsed_ns = std::max<int64_t>(0, now_ns - state.start_ns());
     progress.set_elapsed_s(static_cast<double>(elapsed_ns) / 1e9);
     if (state.loading()) {
       progress.set_rows_loaded(RowsLoaded());
       progress.set_rows_to_load(load_->rows());
     } else {
-      DescribePhase(progress);
+      DescribePhase(*merger, progress);
     }
     const int64_t whole_seconds = now_ns < state.start_ns() ? 0 : elapsed_ns / kProgressNanos;
     next_progress_ns_ = state.start_ns() + (whole_seconds + 1) * kProgressNanos + kProgressDelayNanos;
@@ -336,13 +555,13 @@ void ActiveRun::SendProgress() {
   outside_.OnProgress(progress);
 }
 
-void ActiveRun::DescribePhase(v1::Progress& progress) const {
+void ActiveRun::DescribePhase(const Merger& merger, v1::Progress& progress) const {
   const v1::Phase& phase = plan_.phases(static_cast<int>(state_.phase()));
   progress.set_phase(phase.name());
   if (!phase.has_transactions()) progress.set_duration_s(absl::ToDoubleSeconds(PlannedDuration(phase)));
-  progress.set_errors(merger_->errors());
-  progress.set_dropped(merger_->dropped());
-  const Series& series = merger_->series();
+  progress.set_errors(merger.errors());
+  progress.set_dropped(merger.dropped());
+  const Series& series = merger.series();
   *progress.mutable_totals() = series.totals();
   if (series.complete() > 0) {
     const v1::SeriesPoint& newest = series.points()[series.complete() - 1];

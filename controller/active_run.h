@@ -3,7 +3,9 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -14,7 +16,10 @@
 #include "controller/controller_outside.h"
 #include "controller/fleet.h"
 #include "controller/merger.h"
+#include "controller/parts.h"
+#include "controller/phase_records.h"
 #include "controller/run_result_builder.h"
+#include "controller/run_snapshot.h"
 #include "controller/run_state.h"
 #include "trunkload/v1/fleet.pb.h"
 #include "trunkload/v1/plan.pb.h"
@@ -36,25 +41,44 @@ class ActiveRun {
     const Clock& clock;
     ControllerOutside& outside;
     Fleet& fleet;
+    // Of the machine's start; see Instant in checkpoint.proto.
+    const std::string& boot_id;
   };
   // `plan` is valid, and fits `agents` agents, for which it waits so long.
   ActiveRun(const Identity& identity, v1::Plan plan, uint32_t agents, absl::Duration wait,
             const Surroundings& surroundings);
+  // Goes on with a run that another controller left, as of its last snapshot; its agents go into the fleet, as away.
+  // DATA_LOSS where the snapshot does not fit together.
+  static absl::StatusOr<std::unique_ptr<ActiveRun>> Restore(RunSnapshot snapshot, const Surroundings& surroundings);
 
   const std::string& id() const { return id_; }
+  // What it heard of such an agent is part of the snapshots: a message is to be acknowledged once it is on disk.
+  // Something was heard of such an agent.
+  void Touch() { dirty_ = true; }
+  bool TakesPart(AgentId agent) const { return state_.TakesPart(agent); }
+  bool Remembers(AgentId agent) const { return numbers_.contains(agent); }
   // Once the run has ended, its result or why it could not run; none until then. Nothing of what is below
   // has an effect after that.
   const std::optional<absl::StatusOr<v1::RunResult>>& outcome() const { return outcome_; }
 
   void Cancel();
   // Each of them of an agent that is in the fleet. An error: it broke the protocol.
-  absl::Status OnAgentJoined(AgentId agent);
+  // `held`: what it holds of this run; null: nothing.
+  absl::Status OnAgentJoined(AgentId agent, const v1::HeldRun* held);
   absl::Status OnReady(AgentId agent, const v1::Ready& ready);
   absl::Status OnFailed(AgentId agent, const v1::Failed& failed);
   absl::Status OnClockReply(AgentId agent);
   absl::Status OnInterval(AgentId agent, const v1::Interval& interval);
   absl::Status OnPhaseEnded(AgentId agent, const v1::PhaseEnded& ended);
-  void OnAgentLeft(AgentId agent, std::string why);
+  absl::Status OnTakenOver(AgentId agent, const v1::TakenOver& taken_over);
+  // It was told to stop, and has stopped.
+  void OnAgentLeaving(AgentId agent);
+  // It was not heard for a while; it may load until the lease that was last renewed then ends.
+  void OnAgentSilent(AgentId agent, int64_t last_heard_ns);
+  // It loads no more.
+  void OnAgentGone(AgentId agent, std::string why);
+  // A snapshot is on disk, or is not.
+  void OnSaved(const absl::Status& status);
   // See Controller.
   void OnTargetTask(const std::string& name);
   void OnTargetPrepared(absl::StatusOr<v1::ServerInfo> info);
@@ -67,6 +91,20 @@ class ActiveRun {
     return state_.TakesPart(agent) && id_ == run_id;
   }
   void TakeAgentsIn();
+  void Send(AgentId agent, const v1::ControllerMessage& message);
+  // Sends again what an agent that came back has not got.
+  absl::Status CatchUp(AgentId agent, const v1::HeldRun* held);
+  // Takes part, or again.
+  void Admit(AgentId agent);
+  void Assign(AgentId agent);
+  void SendStart(AgentId agent);
+  void SendStop(AgentId agent);
+  double ShareOf(AgentId agent, uint32_t phase) const;
+  std::vector<v1::ApplicationServer> Remaining(AgentId agent, std::vector<v1::ApplicationServer> servers) const;
+  // Has what happened written down, if anything has since the last time.
+  void SaveIfDue();
+  RunSnapshot TakeSnapshot();
+  v1::RunCheckpoint Checkpoint() const;
   void TellTransactions(AgentId agent, const v1::TransactionLog& log);
 
   // Hands an event to the run's state and carries out what follows.
@@ -77,7 +115,10 @@ class ActiveRun {
   void Do(const RunState::StartLoad& command);
   void Do(const RunState::FinishTarget&);
   void Do(const RunState::AssignAll&);
+  void Do(const RunState::Reassign& command);
+  void Do(const RunState::TakeOver& command);
   void Do(const RunState::ReadClocks&);
+  void Do(const RunState::Save&) { save_soon_ = save_asked_ = true; }
   void Do(const RunState::StartPhase& command);
   void Do(const RunState::StopPhase& command);
   void Do(const RunState::ClosePhase& command);
@@ -89,10 +130,15 @@ class ActiveRun {
   void EndStep();
   uint64_t RowsLoaded() const;
   void SendProgress();
-  void DescribePhase(v1::Progress& progress) const;
+  void DescribePhase(const Merger& merger, v1::Progress& progress) const;
+
+  absl::Status Restore(RunSnapshot snapshot);
 
   const std::string id_;
+  const int64_t began_wall_ns_;
+  const absl::Duration wait_;
   const v1::Plan plan_;
+  const std::string& boot_id_;
   const Clock& clock_;
   ControllerOutside& outside_;
   Fleet& fleet_;
@@ -104,15 +150,36 @@ class ActiveRun {
   // Agents that were there before the run are taken in at the next tick, so that nothing ends inside
   // StartRun.
   bool agents_taken_in_ = false;
-  // Of the phase under way.
-  std::optional<Merger> merger_;
-  std::map<AgentId, RunResultBuilder::Start> starts_;
+  PhaseRecords phases_;
+  // Of rows that are loaded.
+  std::optional<Merger> load_merger_;
+  // Those that ever took part, by the order in which they did: the scripts' variable agent_id.
+  std::map<AgentId, uint32_t> numbers_;
+  std::map<AgentId, v1::Hello> hellos_;
+  std::map<AgentId, uint32_t> versions_;
+  Parts parts_;
+  // Back in the phase under way, but without knowing that it began: are told when their clocks are known.
+  std::set<AgentId> to_start_;
+  // Which loss in the result is whose, where others may yet take over.
+  std::map<AgentId, size_t> loss_of_;
+  // Who takes over from whom, and has not said that it has.
+  std::map<AgentId, AgentId> taking_over_;
+  std::map<AgentId, double> connecting_us_;
   int64_t stopped_ns_ = INT64_MAX;
+  bool dirty_ = true;
+  bool saving_ = false;
+  bool save_soon_ = false;
+  // The state waits for a snapshot of now; the one that is being written is.
+  bool save_asked_ = false;
+  bool save_answers_ = false;
+  int64_t next_save_ns_ = 0;
+  // In the snapshot that is being written.
+  std::map<AgentId, uint64_t> sequences_;
   int64_t next_progress_ns_;
   // How tables are set up; the last step may be under way, since then. 0: it has ended.
   std::vector<v1::SetUpStep> set_up_;
   int64_t step_began_ns_ = 0;
-  bool distributed_ = false;
+  v1::ServerInfo server_;
   // What agents load, and that as the plan that they are assigned to.
   std::optional<v1::TableLoad> load_;
   v1::Plan load_plan_;

@@ -30,6 +30,11 @@ v1::ClockProbe AgentClock::Probe(int64_t now_ns) {
   return probe;
 }
 
+void AgentClock::GiveUpProbes() {
+  given_up_ = answered_ = sent_;
+  on_their_way_.clear();
+}
+
 absl::Status AgentClock::OnReply(const v1::ClockReply& reply, int64_t received_ns) {
   if (reply.number() <= given_up_ && reply.number() > 0) return absl::OkStatus();
   // A stream keeps its order, so that the reply is to the oldest probe.

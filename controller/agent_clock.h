@@ -19,6 +19,9 @@ class AgentClock {
   // INVALID_ARGUMENT where it answers no probe, or bears stamps that no clock gives.
   absl::Status OnReply(const v1::ClockReply& reply, int64_t received_ns);
 
+  // Those that are on their way are not answered any more: the stream has broken.
+  void GiveUpProbes();
+
   // Whether any probe was answered; nothing below may be asked before.
   bool known() const { return !samples_.empty(); }
   // How many of the probes sent were answered or given up; equal to probes_sent() when none is on its way.

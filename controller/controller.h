@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
@@ -26,24 +26,33 @@ class Controller {
     absl::Duration wait = absl::Seconds(60);  // DEADLINE_EXCEEDED when too few have come by then
   };
 
-  Controller(const Clock& clock, ControllerOutside& outside);
+  // `boot_id`: of the machine's start; see Instant in checkpoint.proto.
+  Controller(const Clock& clock, ControllerOutside& outside, std::string boot_id = "");
 
   // `plan` must be valid (plan/plan_loader.h), but may have no phases: then only its tables are set up.
   // RESOURCE_EXHAUSTED while a run is under way. The run's id on success.
   absl::StatusOr<std::string> StartRun(v1::Plan plan, const RunOptions& options);
+  // Goes on with a run that another controller left. DATA_LOSS where the snapshot does not fit together,
+  // RESOURCE_EXHAUSTED while a run is under way. The run's id on success.
+  absl::StatusOr<std::string> ResumeRun(RunSnapshot snapshot);
   // Ends the run in order: no new transactions, a drain, a result that says so. Without effect when no run is
   // under way.
   void CancelRun();
 
   // A stream was opened; its first message must be Hello.
-  void OnAgentConnected(AgentId agent);
+  void OnStreamOpened(StreamId stream);
   // `received_ns`: the clock given above, read as soon as the message was there. An agent that breaks the
   // protocol is disconnected, and counts as lost.
-  void OnAgentMessage(AgentId agent, const v1::AgentMessage& message, int64_t received_ns);
-  void OnAgentLeft(AgentId agent);
+  void OnAgentMessage(StreamId stream, const v1::AgentMessage& message, int64_t received_ns);
+  // It broke: the agent may come back over another.
+  void OnStreamEnded(StreamId stream);
+  // Thread-safe, as long as this controller is there.
+  Heartbeats& heartbeats() { return fleet_.heartbeats(); }
   // A task of preparing or finishing the target's tables has begun: a SetUpStep's name.
   void OnTargetTask(const std::string& name);
   void OnTargetPrepared(absl::StatusOr<v1::ServerInfo> info);
+  // The answer to ControllerOutside::Save.
+  void OnSaved(const absl::Status& status);
 
   // To be called once the clock has reached NextTickNanos(), for time-outs and progress. INT64_MAX: nothing
   // is waited for.
@@ -51,14 +60,20 @@ class Controller {
   int64_t NextTickNanos() const;
 
  private:
-  absl::Status OnMessage(AgentId agent, const v1::AgentMessage& message, int64_t received_ns);
-  absl::Status OnHello(AgentId agent, const v1::Hello& hello);
+  absl::Status OnMessage(StreamId stream, const v1::AgentMessage& message, int64_t received_ns);
+  absl::Status OnHello(StreamId stream, const v1::Hello& hello);
+  // Of the messages that bear a sequence number.
+  absl::Status OnSequenced(AgentId agent, const v1::AgentMessage& message);
+  void Acknowledge(AgentId agent);
+  void Drop(AgentId agent, const absl::Status& why);
+  void FindSilent();
   void FinishIfEnded();
 
   const Clock& clock_;
   ControllerOutside& outside_;
+  const std::string boot_id_;
   Fleet fleet_;
-  std::optional<ActiveRun> run_;
+  std::unique_ptr<ActiveRun> run_;
 };
 
 }  // namespace trunkload

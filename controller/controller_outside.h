@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "controller/run_snapshot.h"
 #include "trunkload/v1/control.pb.h"
 #include "trunkload/v1/fleet.pb.h"
 #include "trunkload/v1/plan.pb.h"
@@ -14,6 +15,8 @@ namespace trunkload {
 
 // One stream of an agent; never used again, so that a late message of a stream that broke can't be taken for
 // another's.
+using StreamId = uint64_t;
+// One process of an agent, over however many streams.
 using AgentId = uint64_t;
 
 // What the controller asks of the world around it: gRPC and libpq in the program, a model of them in
@@ -21,11 +24,10 @@ using AgentId = uint64_t;
 class ControllerOutside {
  public:
   virtual ~ControllerOutside() = default;
-  // Messages to one agent arrive in order. Dropped in silence where its stream has broken: OnAgentLeft says
-  // so.
-  virtual void Send(AgentId to, const v1::ControllerMessage& message) = 0;
-  // Ends the agent's stream. OnAgentLeft is not called for it any more.
-  virtual void Disconnect(AgentId agent, const absl::Status& why) = 0;
+  // Messages over one stream arrive in order. Dropped in silence where it has broken: OnStreamEnded says so.
+  virtual void Send(StreamId to, const v1::ControllerMessage& message) = 0;
+  // Ends the stream. OnStreamEnded is not called for it any more.
+  virtual void Disconnect(StreamId stream, const absl::Status& why) = 0;
   // Connects to the plan's target and makes its tables, on a thread of its own; the answer comes through
   // Controller::OnTargetPrepared.
   virtual void PrepareTarget(const v1::Plan& plan) = 0;
@@ -34,6 +36,8 @@ class ControllerOutside {
   virtual void FinishTarget(const v1::Plan& plan, bool smoothly) = 0;
   // Gives either up: no answer comes.
   virtual void CancelPrepareTarget() = 0;
+  // Writes it to disk; the answer comes through Controller::OnSaved. One at a time.
+  virtual void Save(RunSnapshot snapshot) = 0;
   virtual void OnProgress(const v1::Progress& progress) = 0;
   // Where the phase asks for transactions one by one: see RunFollower.
   virtual void OnTransactions(uint32_t /*agent*/, int64_t /*phase_start_us*/,

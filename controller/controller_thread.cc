@@ -24,11 +24,11 @@ ControllerThread::~ControllerThread() {
   close(wake_fd_);
 }
 
-AgentId ControllerThread::AddAgent(std::shared_ptr<AgentStream> stream) {
-  AgentId id;
+StreamId ControllerThread::AddStream(std::shared_ptr<AgentStream> stream) {
+  StreamId id;
   {
     absl::MutexLock lock(&mutex_);
-    id = ++last_agent_;
+    id = ++last_stream_;
   }
   Post([this, id, stream = std::move(stream)]() mutable {
     if (stopping_) {
@@ -36,25 +36,25 @@ AgentId ControllerThread::AddAgent(std::shared_ptr<AgentStream> stream) {
       return;
     }
     streams_[id] = std::move(stream);
-    controller_.OnAgentConnected(id);
+    controller_.OnStreamOpened(id);
   });
   return id;
 }
 
-void ControllerThread::OnAgentMessage(AgentId agent, v1::AgentMessage message, int64_t received_ns) {
-  Post([this, agent, message = std::move(message), received_ns] {
-    auto stream = streams_.find(agent);
-    if (stream == streams_.end()) return;
+void ControllerThread::OnAgentMessage(StreamId stream, v1::AgentMessage message, int64_t received_ns) {
+  Post([this, stream, message = std::move(message), received_ns] {
+    auto found = streams_.find(stream);
+    if (found == streams_.end()) return;
     // The controller may disconnect the agent over this message.
-    std::shared_ptr<AgentStream> from = stream->second;
-    controller_.OnAgentMessage(agent, message, received_ns);
+    std::shared_ptr<AgentStream> from = found->second;
+    controller_.OnAgentMessage(stream, message, received_ns);
     from->OnMessageTaken();
   });
 }
 
-void ControllerThread::OnAgentLeft(AgentId agent) {
-  Post([this, agent] {
-    if (streams_.erase(agent) > 0) controller_.OnAgentLeft(agent);
+void ControllerThread::OnStreamEnded(StreamId stream) {
+  Post([this, stream] {
+    if (streams_.erase(stream) > 0) controller_.OnStreamEnded(stream);
   });
 }
 
@@ -112,7 +112,7 @@ void ControllerThread::CloseStreamsWhenIdle() {
   if (!stopping_ || follower_) return;
   for (auto& [id, stream] : std::exchange(streams_, {})) {
     stream->Close(absl::UnavailableError("the controller has stopped"));
-    controller_.OnAgentLeft(id);
+    controller_.OnStreamEnded(id);
   }
   absl::MutexLock lock(&mutex_);
   stopped_ = true;
@@ -161,15 +161,19 @@ void ControllerThread::TickIfDue() {
   if (clock_.MonotonicNanos() >= due_ns) controller_.OnTick();
 }
 
-void ControllerThread::Send(AgentId to, const v1::ControllerMessage& message) {
+void ControllerThread::Send(StreamId to, const v1::ControllerMessage& message) {
   if (auto stream = streams_.find(to); stream != streams_.end()) stream->second->Send(message);
 }
 
-void ControllerThread::Disconnect(AgentId agent, const absl::Status& why) {
-  auto stream = streams_.find(agent);
-  if (stream == streams_.end()) return;
-  stream->second->Close(why);
-  streams_.erase(stream);
+void ControllerThread::Disconnect(StreamId stream, const absl::Status& why) {
+  auto found = streams_.find(stream);
+  if (found == streams_.end()) return;
+  found->second->Close(why);
+  streams_.erase(found);
+}
+
+void ControllerThread::Save(RunSnapshot /*snapshot*/) {
+  Post([this] { controller_.OnSaved(absl::OkStatus()); });
 }
 
 void ControllerThread::PrepareTarget(const v1::Plan& plan) {

@@ -32,10 +32,14 @@ class ControllerThread : private ControllerOutside {
   // Every stream must have ended and every call be over: shut the server down first.
   ~ControllerThread() override;
 
-  AgentId AddAgent(std::shared_ptr<AgentStream> stream);
+  StreamId AddStream(std::shared_ptr<AgentStream> stream);
   // `received_ns`: the clock, read as soon as the message was there.
-  void OnAgentMessage(AgentId agent, v1::AgentMessage message, int64_t received_ns);
-  void OnAgentLeft(AgentId agent);
+  void OnAgentMessage(StreamId stream, v1::AgentMessage message, int64_t received_ns);
+  void OnStreamEnded(StreamId stream);
+  // At once, on the caller's thread. False where no such agent has joined.
+  bool OnHeartbeat(uint64_t instance, int64_t received_ns) {
+    return controller_.heartbeats().OnHeartbeat(instance, received_ns);
+  }
 
   // The follower hears of everything, also that the run was refused.
   void StartRun(v1::Plan plan, Controller::RunOptions options, std::shared_ptr<RunFollower> follower);
@@ -57,8 +61,9 @@ class ControllerThread : private ControllerOutside {
   void TickIfDue();
   void CloseStreamsWhenIdle();
 
-  void Send(AgentId to, const v1::ControllerMessage& message) override;
-  void Disconnect(AgentId agent, const absl::Status& why) override;
+  void Send(StreamId to, const v1::ControllerMessage& message) override;
+  void Disconnect(StreamId stream, const absl::Status& why) override;
+  void Save(RunSnapshot snapshot) override;
   void PrepareTarget(const v1::Plan& plan) override;
   void FinishTarget(const v1::Plan& plan, bool smoothly) override;
   void Prepare(const v1::Plan& plan, TargetPreparation::Part part);
@@ -72,13 +77,13 @@ class ControllerThread : private ControllerOutside {
 
   absl::Mutex mutex_;
   std::deque<Event> events_ ABSL_GUARDED_BY(mutex_);
-  AgentId last_agent_ ABSL_GUARDED_BY(mutex_) = 0;
+  StreamId last_stream_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
 
   // From here on: of the thread alone.
   bool stopping_ = false;
   bool quit_ = false;
-  std::map<AgentId, std::shared_ptr<AgentStream>> streams_;
+  std::map<StreamId, std::shared_ptr<AgentStream>> streams_;
   std::shared_ptr<RunFollower> follower_;
   std::string run_id_;
   // Those given up too, until they have ended; 0 is none.

@@ -9,7 +9,7 @@
 namespace trunkload {
 namespace {
 
-constexpr uint32_t kProtocol = 1;
+constexpr uint32_t kProtocol = 2;
 constexpr size_t kLongestName = 128;
 constexpr size_t kLongestText = 256;
 constexpr int kMostLabels = 64;
@@ -58,6 +58,9 @@ absl::Status Check(const v1::Hello& hello) {
                                                      " bytes or holds control characters"));
     }
   }
+  if (hello.instance() == 0) {
+    return absl::InvalidArgumentError(absl::StrCat("agent ", hello.name(), " does not say which process it is"));
+  }
   if (!IsText(hello.host()) || !IsText(hello.version())) {
     return absl::InvalidArgumentError(absl::StrCat("agent ", hello.name(),
                                                    " has a host or version longer than ", kLongestText,
@@ -68,40 +71,145 @@ absl::Status Check(const v1::Hello& hello) {
 
 }  // namespace
 
-void Fleet::Connect(AgentId agent) {
-  members_.try_emplace(agent);
+void Fleet::Connect(StreamId stream) {
+  streams_.try_emplace(stream);
 }
 
-absl::Status Fleet::Join(AgentId agent, v1::Hello hello) {
-  Member& member = members_.at(agent);
-  if (member.hello) return absl::FailedPreconditionError("a second Hello");
+absl::StatusOr<Fleet::Joined> Fleet::Join(StreamId stream, v1::Hello hello, int64_t now_ns) {
+  if (streams_.at(stream)) return absl::FailedPreconditionError("a second Hello");
   if (absl::Status status = Check(hello); !status.ok()) return status;
-  if (!names_.insert(hello.name()).second) {
-    return absl::AlreadyExistsError(absl::StrCat(
-        "an agent named ", hello.name(), " is in the fleet already: choose another name with --name"));
+  if (const auto found = by_instance_.find(hello.instance()); found != by_instance_.end()) {
+    absl::StatusOr<Joined> joined = Return(found->second, stream, std::move(hello));
+    if (joined.ok()) Hear(members_.at(joined->agent), now_ns);
+    return joined;
   }
+  Joined joined;
+  if (const auto found = by_name_.find(hello.name()); found != by_name_.end()) {
+    if (members_.at(found->second).stream) {
+      return absl::AlreadyExistsError(absl::StrCat(
+          "an agent named ", hello.name(), " is in the fleet already: choose another name with --name"));
+    }
+    joined.replaced = found->second;
+    Remove(found->second);
+  }
+  joined.agent = ++last_agent_;
+  by_name_[hello.name()] = joined.agent;
+  by_instance_[hello.instance()] = joined.agent;
+  Member& member = members_[joined.agent];
   member.hello = std::move(hello);
-  return absl::OkStatus();
+  member.stream = stream;
+  streams_[stream] = joined.agent;
+  Hear(member, now_ns);
+  return joined;
 }
 
-void Fleet::Leave(AgentId agent) {
-  const auto member = members_.find(agent);
-  if (member == members_.end()) return;
-  if (member->second.hello) names_.erase(member->second.hello->name());
-  members_.erase(member);
+absl::StatusOr<Fleet::Joined> Fleet::Return(AgentId agent, StreamId stream, v1::Hello hello) {
+  Member& member = members_.at(agent);
+  if (hello.name() != member.hello.name()) {
+    return absl::FailedPreconditionError("an agent that was here under another name");
+  }
+  Joined joined{.agent = agent, .returned = true, .stream_before = member.stream};
+  if (member.stream) Disconnect(*member.stream);
+  member.hello = std::move(hello);
+  member.stream = stream;
+  streams_[stream] = agent;
+  return joined;
 }
 
-bool Fleet::joined(AgentId agent) const {
-  const auto member = members_.find(agent);
-  return member != members_.end() && member->second.hello.has_value();
+void Fleet::Hear(Member& member, int64_t now_ns) {
+  member.silent = false;
+  member.last_heard_ns = std::max(member.last_heard_ns, now_ns);
+  heartbeats_.Add(member.hello.instance(), now_ns);
+  next_silence_ns_ = std::min(next_silence_ns_, now_ns + kSilenceNanos);
+}
+
+std::optional<AgentId> Fleet::Disconnect(StreamId stream) {
+  const auto found = streams_.find(stream);
+  if (found == streams_.end()) return std::nullopt;
+  const std::optional<AgentId> agent = found->second;
+  streams_.erase(found);
+  if (!agent) return std::nullopt;
+  Member& member = members_.at(*agent);
+  member.stream.reset();
+  member.clock.GiveUpProbes();
+  member.probes_left = 0;
+  member.next_probe_ns = INT64_MAX;
+  return agent;
+}
+
+void Fleet::Remove(AgentId agent) {
+  const auto found = members_.find(agent);
+  if (found == members_.end()) return;
+  const Member& member = found->second;
+  if (member.stream) streams_.erase(*member.stream);
+  heartbeats_.Remove(member.hello.instance());
+  by_instance_.erase(member.hello.instance());
+  by_name_.erase(member.hello.name());
+  members_.erase(found);
+}
+
+void Fleet::RemoveAway() {
+  std::vector<AgentId> away;
+  for (const auto& [id, member] : members_) {
+    if (!member.stream) away.push_back(id);
+  }
+  for (const AgentId agent : away) Remove(agent);
+}
+
+void Fleet::Restore(AgentId agent, v1::Hello hello, uint64_t sequence, int64_t now_ns) {
+  last_agent_ = std::max(last_agent_, agent);
+  by_name_[hello.name()] = agent;
+  by_instance_[hello.instance()] = agent;
+  Member& member = members_[agent];
+  member.hello = std::move(hello);
+  member.sequence = sequence;
+  // It is expected to be away for a while.
+  member.silent = true;
+  member.last_heard_ns = now_ns;
+}
+
+std::optional<AgentId> Fleet::AgentOf(StreamId stream) const {
+  const auto found = streams_.find(stream);
+  return found == streams_.end() ? std::nullopt : found->second;
+}
+
+std::optional<StreamId> Fleet::StreamOf(AgentId agent) const {
+  const auto found = members_.find(agent);
+  return found == members_.end() ? std::nullopt : found->second.stream;
 }
 
 std::vector<AgentId> Fleet::joined_agents() const {
   std::vector<AgentId> agents;
   for (const auto& [id, member] : members_) {
-    if (member.hello) agents.push_back(id);
+    if (member.stream) agents.push_back(id);
   }
   return agents;
+}
+
+bool Fleet::TakeSequence(AgentId agent, uint64_t sequence) {
+  uint64_t& newest = members_.at(agent).sequence;
+  if (sequence <= newest) return false;
+  newest = sequence;
+  return true;
+}
+
+std::vector<AgentId> Fleet::TakeSilent(int64_t now_ns) {
+  std::vector<AgentId> silent;
+  if (now_ns < next_silence_ns_) return silent;
+  next_silence_ns_ = INT64_MAX;
+  for (auto& [id, member] : members_) {
+    if (member.silent) continue;
+    member.last_heard_ns = std::max(member.last_heard_ns, heartbeats_.LastNanos(member.hello.instance()));
+    const int64_t silent_from_ns = member.last_heard_ns + kSilenceNanos;
+    if (now_ns < silent_from_ns) {
+      next_silence_ns_ = std::min(next_silence_ns_, silent_from_ns);
+      continue;
+    }
+    member.silent = true;
+    heartbeats_.Remove(member.hello.instance());
+    silent.push_back(id);
+  }
+  return silent;
 }
 
 void Fleet::ProbeFrom(AgentId agent, int64_t from_ns) {

@@ -30,7 +30,7 @@ class JoinReactor final : public AgentStream,
   // gRPC keeps this alive until OnDone, whoever else lets go of it.
   void Begin(std::shared_ptr<JoinReactor> self) {
     self_ = std::move(self);
-    id_ = controller_.AddAgent(self_);
+    id_ = controller_.AddStream(self_);
     absl::MutexLock lock(&mutex_);
     StartReading();
   }
@@ -114,7 +114,7 @@ class JoinReactor final : public AgentStream,
   }
 
   void Leave() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (!left_) controller_.OnAgentLeft(id_);
+    if (!left_) controller_.OnStreamEnded(id_);
     left_ = true;
     CloseWith(absl::OkStatus());
   }
@@ -122,7 +122,7 @@ class JoinReactor final : public AgentStream,
   grpc::CallbackServerContext& context_;
   const Clock& clock_;
   ControllerThread& controller_;
-  AgentId id_ = 0;
+  StreamId id_ = 0;
   std::shared_ptr<JoinReactor> self_;
 
   absl::Mutex mutex_;
@@ -138,7 +138,43 @@ class JoinReactor final : public AgentStream,
   bool left_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
+// Answers each heartbeat at once, on gRPC's thread. Reads and writes take turns, so that nothing is shared.
+class KeepAliveReactor final : public grpc::ServerBidiReactor<v1::Heartbeat, v1::HeartbeatReply> {
+ public:
+  KeepAliveReactor(const Clock& clock, ControllerThread& controller) : clock_(clock), controller_(controller) {
+    StartRead(&heartbeat_);
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) return Finish(grpc::Status::OK);
+    if (!controller_.OnHeartbeat(heartbeat_.instance(), clock_.MonotonicNanos())) {
+      return Finish({grpc::StatusCode::NOT_FOUND, "no such agent has joined: join anew"});
+    }
+    reply_.set_number(heartbeat_.number());
+    StartWrite(&reply_);
+  }
+
+  void OnWriteDone(bool ok) override {
+    if (!ok) return Finish(grpc::Status::OK);
+    heartbeat_.Clear();
+    StartRead(&heartbeat_);
+  }
+
+  void OnDone() override { delete this; }
+
+ private:
+  const Clock& clock_;
+  ControllerThread& controller_;
+  v1::Heartbeat heartbeat_;
+  v1::HeartbeatReply reply_;
+};
+
 }  // namespace
+
+grpc::ServerBidiReactor<v1::Heartbeat, v1::HeartbeatReply>* FleetService::KeepAlive(
+    grpc::CallbackServerContext* /*context*/) {
+  return new KeepAliveReactor(clock_, controller_);
+}
 
 grpc::ServerBidiReactor<v1::AgentMessage, v1::ControllerMessage>* FleetService::Join(
     grpc::CallbackServerContext* context) {

@@ -1,6 +1,7 @@
 #include "controller/merger.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/utf8.h"
@@ -26,6 +27,44 @@ void AddCommands(const v1::ScriptInterval& from, std::vector<Merger::Command>& i
     command.failures += from.commands(i).failures();
     command.retries += from.commands(i).retries();
   }
+}
+
+v1::ScriptInterval ToProto(const Merger::Script& script) {
+  v1::ScriptInterval proto;
+  proto.set_offered(script.offered);
+  proto.set_transactions(script.transactions);
+  proto.set_rows(script.rows);
+  proto.set_dropped(script.dropped);
+  proto.set_skipped(script.skipped);
+  proto.set_late(script.late);
+  proto.set_retried(script.retried);
+  proto.set_retries(script.retries);
+  proto.mutable_errors()->insert(script.errors.begin(), script.errors.end());
+  proto.mutable_error_messages()->insert(script.error_messages.begin(), script.error_messages.end());
+  *proto.mutable_response() = script.response.ToProto();
+  *proto.mutable_service() = script.service.ToProto();
+  *proto.mutable_pool_wait() = script.pool_wait.ToProto();
+  *proto.mutable_send_lag() = script.send_lag.ToProto();
+  *proto.mutable_failed() = script.failed.ToProto();
+  for (const Merger::Command& command : script.commands) {
+    v1::CommandInterval& to = *proto.add_commands();
+    *to.mutable_latency() = command.latency.ToProto();
+    to.set_failures(command.failures);
+    to.set_retries(command.retries);
+  }
+  return proto;
+}
+
+absl::Status CheckHistograms(const v1::ScriptInterval& script, size_t commands) {
+  if (static_cast<size_t>(script.commands_size()) != commands)
+    return absl::InvalidArgumentError("commands that the plan's script does not have");
+  std::vector<const v1::Histogram*> histograms = {&script.response(), &script.service(), &script.pool_wait(),
+                                                  &script.send_lag(), &script.failed()};
+  for (const v1::CommandInterval& command : script.commands()) histograms.push_back(&command.latency());
+  for (const v1::Histogram* histogram : histograms) {
+    if (absl::Status status = Histogram::Check(*histogram); !status.ok()) return status;
+  }
+  return absl::OkStatus();
 }
 
 template <typename Errors>
@@ -100,31 +139,32 @@ absl::Status Merger::CheckTurn(const Agent& agent, const v1::Interval& interval,
   return absl::OkStatus();
 }
 
+void Merger::MergeScript(const v1::ScriptInterval& from, Script& into) {
+  into.offered += from.offered();
+  into.transactions += from.transactions();
+  into.rows += from.rows();
+  into.dropped += from.dropped();
+  into.skipped += from.skipped();
+  into.late += from.late();
+  into.retried += from.retried();
+  into.retries += from.retries();
+  dropped_ += from.dropped();
+  errors_ += AddErrors(from.errors(), into.errors);
+  for (const auto& [code, message] : from.error_messages()) {
+    // Those of kinds that are counted as others are left out.
+    if (into.errors.contains(code)) into.error_messages.try_emplace(code, OneLine(message, kLongestErrorMessage));
+  }
+  AddCommands(from, into.commands);
+  into.response.MergeChecked(from.response());
+  into.service.MergeChecked(from.service());
+  into.pool_wait.MergeChecked(from.pool_wait());
+  into.send_lag.MergeChecked(from.send_lag());
+  into.failed.MergeChecked(from.failed());
+}
+
 void Merger::MergeScripts(const v1::Interval& interval) {
   for (size_t i = 0; i < scripts_.size(); ++i) {
-    const v1::ScriptInterval& from = interval.scripts(static_cast<int>(i));
-    Script& into = scripts_[i];
-    into.offered += from.offered();
-    into.transactions += from.transactions();
-    into.rows += from.rows();
-    into.dropped += from.dropped();
-    into.skipped += from.skipped();
-    into.late += from.late();
-    into.retried += from.retried();
-    into.retries += from.retries();
-    dropped_ += from.dropped();
-    errors_ += AddErrors(from.errors(), into.errors);
-    for (const auto& [code, message] : from.error_messages()) {
-      // Those of kinds that are counted as others are left out.
-      if (into.errors.contains(code))
-        into.error_messages.try_emplace(code, OneLine(message, kLongestErrorMessage));
-    }
-    AddCommands(from, into.commands);
-    into.response.MergeChecked(from.response());
-    into.service.MergeChecked(from.service());
-    into.pool_wait.MergeChecked(from.pool_wait());
-    into.send_lag.MergeChecked(from.send_lag());
-    into.failed.MergeChecked(from.failed());
+    MergeScript(interval.scripts(static_cast<int>(i)), scripts_[i]);
   }
   connections_lost_ += interval.connections_lost();
   aborted_clients_ += interval.aborted_clients();
@@ -137,8 +177,13 @@ void Merger::MergeAgent(Agent& agent, const v1::Interval& interval) {
   agent.ahead.insert(interval.number());
   while (agent.ahead.erase(agent.next) > 0) ++agent.next;
   agent.newest_second = std::max(agent.newest_second, interval.last_second());
+  const uint32_t together = interval.last_second() - interval.first_second() + 1;
+  if (together > 1) agent.coarse_seconds += together;
 
-  for (const v1::ScriptInterval& script : interval.scripts()) agent.transactions += script.transactions();
+  for (const v1::ScriptInterval& script : interval.scripts()) {
+    agent.offered += script.offered();
+    agent.transactions += script.transactions();
+  }
   scratch_.Clear();
   scratch_.MergeChecked(interval.schedule_lag());
   agent.noticed += scratch_.count();
@@ -182,6 +227,77 @@ absl::Status Merger::End(AgentId agent, const v1::PhaseEnded& ended) {
 void Merger::Leave(AgentId agent) {
   if (const auto found = agents_.find(agent); found != agents_.end()) found->second.left = true;
   CompleteSeries();
+}
+
+v1::PhaseCheckpoint Merger::Save() const {
+  v1::PhaseCheckpoint state;
+  state.set_phase(phase_);
+  for (const Script& script : scripts_) *state.add_scripts() = ToProto(script);
+  for (const auto& [id, agent] : agents_) {
+    v1::AgentPhaseCheckpoint& saved = *state.add_agents();
+    saved.set_agent(id);
+    saved.set_offered(agent.offered);
+    saved.set_transactions(agent.transactions);
+    saved.set_noticed(agent.noticed);
+    saved.set_noticed_late(agent.noticed_late);
+    *saved.mutable_schedule_lag() = agent.schedule_lag;
+    saved.set_busiest_reactor(agent.busiest_reactor);
+    saved.set_busiest_reactor_mean(agent.busiest_reactor_mean);
+    if (agent.ended) *saved.mutable_ended() = *agent.ended;
+    saved.set_left(agent.left);
+    saved.set_received(agent.received);
+    saved.set_next_interval(agent.next);
+    for (const uint64_t number : agent.ahead) saved.add_ahead(number);
+    saved.set_missing_intervals(agent.missing_intervals);
+    saved.set_newest_second(agent.newest_second);
+    saved.set_seconds(agent.seconds);
+    saved.set_coarse_seconds(agent.coarse_seconds);
+  }
+  state.set_connections_lost(connections_lost_);
+  for (const auto& [code, count] : connect_errors_) (*state.mutable_connect_errors())[code] = count;
+  state.set_last_completion_ns(last_completion_ns_);
+  state.set_aborted_clients(aborted_clients_);
+  series_.SaveTo(state);
+  return state;
+}
+
+absl::StatusOr<Merger> Merger::Restore(const v1::Plan& plan, const v1::PhaseCheckpoint& state,
+                                       std::vector<v1::SeriesPoint> points) {
+  if (static_cast<int>(state.phase()) >= plan.phases_size() || state.scripts_size() != plan.scripts_size()) {
+    return absl::InvalidArgumentError("a phase that the plan does not have");
+  }
+  Merger merger(plan, state.phase(), {});
+  for (int i = 0; i < state.scripts_size(); ++i) {
+    const absl::Status status = CheckHistograms(state.scripts(i), merger.commands_[static_cast<size_t>(i)]);
+    if (!status.ok()) return status;
+    merger.MergeScript(state.scripts(i), merger.scripts_[static_cast<size_t>(i)]);
+  }
+  for (const v1::AgentPhaseCheckpoint& saved : state.agents()) {
+    if (absl::Status status = Histogram::Check(saved.schedule_lag()); !status.ok()) return status;
+    Agent& agent = merger.agents_[saved.agent()];
+    agent.offered = saved.offered();
+    agent.transactions = saved.transactions();
+    agent.noticed = saved.noticed();
+    agent.noticed_late = saved.noticed_late();
+    agent.schedule_lag = saved.schedule_lag();
+    agent.busiest_reactor = saved.busiest_reactor();
+    agent.busiest_reactor_mean = saved.busiest_reactor_mean();
+    if (saved.has_ended()) agent.ended = saved.ended();
+    agent.left = saved.left();
+    agent.received = saved.received();
+    agent.next = saved.next_interval();
+    agent.ahead.insert(saved.ahead().begin(), saved.ahead().end());
+    agent.missing_intervals = saved.missing_intervals();
+    agent.newest_second = saved.newest_second();
+    agent.seconds = saved.seconds();
+    agent.coarse_seconds = saved.coarse_seconds();
+  }
+  merger.connections_lost_ = state.connections_lost();
+  for (const auto& [code, count] : state.connect_errors()) merger.connect_errors_[code] = count;
+  merger.last_completion_ns_ = state.last_completion_ns();
+  merger.aborted_clients_ = state.aborted_clients();
+  if (absl::Status status = merger.series_.Restore(state, std::move(points)); !status.ok()) return status;
+  return merger;
 }
 
 void Merger::CompleteSeries() {

@@ -8,9 +8,11 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "common/histogram.h"
 #include "controller/controller_outside.h"
 #include "controller/series.h"
+#include "trunkload/v1/checkpoint.pb.h"
 #include "trunkload/v1/fleet.pb.h"
 #include "trunkload/v1/plan.pb.h"
 
@@ -49,6 +51,7 @@ class Merger {
 
   // One agent's part in the phase.
   struct Agent {
+    uint64_t offered = 0;
     uint64_t transactions = 0;
     // Arrivals, and how many of them its loop noticed late.
     uint64_t noticed = 0;
@@ -62,6 +65,11 @@ class Merger {
     std::optional<v1::PhaseEnded> ended;
     // Sent by its own account, but not here. 0 before its end.
     uint64_t missing_intervals = 0;
+    // How many of the phase's seconds were told together with others, because the agent could not send them one by one.
+    uint64_t coarse_seconds = 0;
+
+    // In how many seconds it is known what it did; 0: nothing came from it.
+    uint32_t known_seconds() const { return received == 0 ? 0 : newest_second + 1; }
 
    private:
     friend class Merger;
@@ -75,6 +83,13 @@ class Merger {
   };
 
   Merger(const v1::Plan& plan, uint32_t phase, const std::vector<AgentId>& agents);
+
+  // All it has added up, and what changed of it since the last call.
+  v1::PhaseCheckpoint Save() const;
+  std::vector<v1::SeriesPoint> TakeChangedPoints() { return series_.TakeChangedPoints(); }
+  // The merger that Save was called on. INVALID_ARGUMENT where `state` is none of this plan's.
+  static absl::StatusOr<Merger> Restore(const v1::Plan& plan, const v1::PhaseCheckpoint& state,
+                                        std::vector<v1::SeriesPoint> points);
 
   // INVALID_ARGUMENT, and no change, where the agent can't have measured that; nothing happens where it was
   // merged before. `elapsed_seconds`: how far the phase has come, by the controller's clock.
@@ -96,6 +111,7 @@ class Merger {
 
  private:
   absl::Status CheckTurn(const Agent& agent, const v1::Interval& interval, double elapsed_seconds) const;
+  void MergeScript(const v1::ScriptInterval& from, Script& into);
   void MergeScripts(const v1::Interval& interval);
   void MergeAgent(Agent& agent, const v1::Interval& interval);
   void CompleteSeries();

@@ -61,36 +61,48 @@ absl::Status CheckAgents(const v1::Plan& plan, size_t agents) {
                                                  agents, " or start fewer agents"));
 }
 
-absl::StatusOr<std::vector<v1::Assignment>> PlanAssignments(const v1::Plan& plan,
-                                                            std::span<const std::string> agents,
-                                                            const std::string& run_id) {
-  if (absl::Status status = CheckAgents(plan, agents.size()); !status.ok()) return status;
-  const uint32_t application_servers = plan.fleet().application_servers();
+v1::Assignment PlanCommon(const v1::Plan& plan, const std::string& run_id, size_t agents) {
   v1::Assignment common;
   common.set_run_id(run_id);
   *common.mutable_target() = plan.target();
+  common.set_threads(plan.fleet().threads());
   *common.mutable_pool() = plan.fleet().pool();
   *common.mutable_scripts() = plan.scripts();
   *common.mutable_phases() = plan.phases();
-  common.set_fleet_application_servers(application_servers);
+  common.set_fleet_application_servers(plan.fleet().application_servers());
   common.set_loaded_rows(plan.setup().rows());
-  common.set_agents(static_cast<uint32_t>(agents.size()));
+  common.set_agents(static_cast<uint32_t>(agents));
   common.set_seed(plan.seed());
   *common.mutable_variables() = plan.variables();
   if (plan.setup().workload() == v1::WORKLOAD_PGBENCH) {
     common.mutable_variables()->insert({"scale", absl::StrCat(plan.setup().scale())});
   }
+  *common.mutable_lease() = plan.fleet().lease();
+  return common;
+}
 
-  std::vector<v1::Assignment> assignments(agents.size(), common);
-  for (uint32_t number = 0; number < application_servers; ++number) {
-    // Dealt out in turn: the servers with one client or transaction more are the first ones, and no agent
-    // gets them all.
-    v1::ApplicationServer& server = *assignments[number % agents.size()].add_application_servers();
+std::vector<v1::ApplicationServer> PlanApplicationServers(const v1::Plan& plan) {
+  const uint32_t count = plan.fleet().application_servers();
+  std::vector<v1::ApplicationServer> servers(count);
+  for (uint32_t number = 0; number < count; ++number) {
+    v1::ApplicationServer& server = servers[number];
     server.set_number(number);
     server.set_seed(SeedOf(plan.seed(), number));
     server.set_connections(ConnectionsOf(plan.fleet(), number));
-    for (const v1::Phase& phase : plan.phases())
-      *server.add_shares() = ShareOf(phase, application_servers, number);
+    for (const v1::Phase& phase : plan.phases()) *server.add_shares() = ShareOf(phase, count, number);
+  }
+  return servers;
+}
+
+absl::StatusOr<std::vector<v1::Assignment>> PlanAssignments(const v1::Plan& plan,
+                                                            std::span<const std::string> agents,
+                                                            const std::string& run_id) {
+  if (absl::Status status = CheckAgents(plan, agents.size()); !status.ok()) return status;
+  std::vector<v1::Assignment> assignments(agents.size(), PlanCommon(plan, run_id, agents.size()));
+  for (v1::ApplicationServer& server : PlanApplicationServers(plan)) {
+    // Dealt out in turn: the servers with one client or transaction more are the first ones, and no agent
+    // gets them all.
+    *assignments[server.number() % agents.size()].add_application_servers() = std::move(server);
   }
   uint32_t agent = 0;
   for (v1::Assignment& assignment : assignments) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <utility>
 
 #include "absl/time/time.h"
@@ -50,32 +51,25 @@ void RunResultBuilder::SetConnecting(AgentId agent, double connecting_us) {
     found->second.result.set_connecting_us(connecting_us);
 }
 
-void RunResultBuilder::LoseAgent(AgentId agent, const std::string& reason, uint32_t phase, double seconds) {
-  v1::AgentResult& result = agents_.at(agent).result;
-  result.set_lost(true);
-  facts_.lost.push_back({result.name(), reason, plan_.phases(static_cast<int>(phase)).name(), seconds});
-}
-
 void RunResultBuilder::AddPhase(uint32_t phase, double seconds, const Merger& merger,
                                 const std::map<AgentId, Start>& starts) {
   const v1::Phase& planned = plan_.phases(static_cast<int>(phase));
   Merger::Script total = Total(merger);
-  phases_.push_back(MakePhaseResult(plan_, phase, seconds, merger, total));
-  RunFacts::Phase& facts = facts_.phases.emplace_back();
+  Phase& added = phases_[phase];
+  added.result = MakePhaseResult(plan_, phase, seconds, merger, total);
+  RunFacts::Phase& facts = added.facts;
   facts.name = planned.name();
   facts.recorded = planned.record();
   facts.open = planned.load().has_open();
   facts.transactions = total.transactions;
   facts.aborted_clients = merger.aborted_clients();
   if (facts.aborted_clients > 0) facts.abort_reason = AbortReason(plan_, merger);
-  AddToAgents(planned, merger, starts);
-  if (planned.record() && !plan_.objectives().empty()) {
-    measured_.push_back({static_cast<int>(phases_.size()) - 1, std::move(total)});
-  }
+  AddToAgents(planned, merger, starts, facts);
+  if (planned.record() && !plan_.objectives().empty()) added.total = std::move(total);
 }
 
 void RunResultBuilder::AddToAgents(const v1::Phase& phase, const Merger& merger,
-                                   const std::map<AgentId, Start>& starts) {
+                                   const std::map<AgentId, Start>& starts, RunFacts::Phase& phase_facts) {
   Histogram scratch;
   for (const auto& [id, part] : merger.agents()) {
     Agent& agent = agents_.at(id);
@@ -91,9 +85,10 @@ void RunResultBuilder::AddToAgents(const v1::Phase& phase, const Merger& merger,
       result.set_start_skew_us(std::max(result.start_skew_us(), std::abs(start->second.skew_us)));
       result.set_clock_uncertainty_us(std::max(result.clock_uncertainty_us(), start->second.uncertainty_us));
     }
-    facts_.phases.back().agents.push_back(std::move(facts));
+    phase_facts.agents.push_back(std::move(facts));
 
     result.set_transactions(result.transactions() + part.transactions);
+    result.set_coarse_seconds(result.coarse_seconds() + part.coarse_seconds);
     if (part.ended) result.set_cpu_s(result.cpu_s() + static_cast<double>(part.ended->cpu_ns()) / 1e9);
     if (phase.record()) {
       MergeSparse(part.schedule_lag, scratch, agent.schedule_lag);
@@ -113,11 +108,19 @@ v1::RunResult RunResultBuilder::Build(bool cancelled) const {
   *run.mutable_server() = server_;
   run.set_cancelled(cancelled);
 
+  std::set<std::string> lost_names;
+  for (const v1::Loss& loss : losses_) lost_names.insert(loss.agent());
   RunFacts facts = facts_;
   facts.cancelled = cancelled;
+  facts.agents = agents_.size();
+  facts.min_agents = plan_.fleet().min_agents();
+  facts.lost_agents = lost_names.size();
+  facts.losses = losses_;
+  for (const auto& [number, phase] : phases_) facts.phases.push_back(phase.facts);
   *result.mutable_verdict() = Judge(facts);
   for (v1::ObjectiveResult& objective : Objectives()) *result.add_objectives() = std::move(objective);
-  for (const v1::PhaseResult& phase : phases_) *result.add_phases() = phase;
+  for (const auto& [number, phase] : phases_) *result.add_phases() = phase.result;
+  for (const v1::Loss& loss : losses_) *result.add_losses() = loss;
 
   uint64_t transactions = 0;
   for (const auto& [id, agent] : agents_) transactions += agent.result.transactions();
@@ -125,6 +128,7 @@ v1::RunResult RunResultBuilder::Build(bool cancelled) const {
   for (const auto& [id, agent] : agents_) {
     v1::AgentResult& to = *result.add_agents();
     to = agent.result;
+    to.set_lost(lost_names.contains(to.name()));
     if (transactions > 0)
       to.set_share(static_cast<double>(to.transactions()) / static_cast<double>(transactions));
     lag.Clear();
@@ -137,9 +141,10 @@ v1::RunResult RunResultBuilder::Build(bool cancelled) const {
 
 std::vector<v1::ObjectiveResult> RunResultBuilder::Objectives() const {
   std::vector<PhaseMeasure> measures;
-  for (const Measured& measured : measured_) {
-    const v1::PhaseResult& phase = phases_[static_cast<size_t>(measured.phase)];
-    const Merger::Script& total = measured.total;
+  for (const auto& [number, measured] : phases_) {
+    if (!measured.total) continue;
+    const v1::PhaseResult& phase = measured.result;
+    const Merger::Script& total = *measured.total;
     measures.push_back({phase.name(), total.response, total.service, total.pool_wait, total.send_lag,
                         total.failed, phase.error_rate(), phase.throughput_per_s(), phase.rows_per_s()});
   }

@@ -1,8 +1,8 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,9 +32,13 @@ class RunResultBuilder {
   void AddAgent(AgentId agent, const v1::Hello& hello, int application_servers);
   // How long it took to open its connections; ignored of one that takes no part.
   void SetConnecting(AgentId agent, double connecting_us);
-  void LoseAgent(AgentId agent, const std::string& reason, uint32_t phase, double seconds);
+  // In order; `loss` holds the agent's name.
+  void AddLoss(v1::Loss loss) { losses_.push_back(std::move(loss)); }
+  std::vector<v1::Loss>& losses() { return losses_; }
+  const std::vector<v1::Loss>& losses() const { return losses_; }
+  void Stop(std::string reason) { facts_.stopped = std::move(reason); }
   // A phase that has ended: no more transactions came due or began after `seconds`. `starts` holds those
-  // agents that said when they began.
+  // agents that said when they began. Phases may come in any order, each once.
   void AddPhase(uint32_t phase, double seconds, const Merger& merger, const std::map<AgentId, Start>& starts);
 
   v1::RunResult Build(bool cancelled) const;
@@ -44,13 +48,15 @@ class RunResultBuilder {
     v1::AgentResult result;
     v1::Histogram schedule_lag;  // of recorded phases
   };
-  // Of a recorded phase, over all scripts.
-  struct Measured {
-    int phase;  // index into phases_
-    Merger::Script total;
+  struct Phase {
+    v1::PhaseResult result;
+    RunFacts::Phase facts;
+    // Over all scripts, of a recorded phase that objectives are judged on.
+    std::optional<Merger::Script> total;
   };
 
-  void AddToAgents(const v1::Phase& phase, const Merger& merger, const std::map<AgentId, Start>& starts);
+  void AddToAgents(const v1::Phase& phase, const Merger& merger, const std::map<AgentId, Start>& starts,
+                   RunFacts::Phase& facts);
   std::vector<v1::ObjectiveResult> Objectives() const;
 
   v1::Plan plan_;
@@ -58,8 +64,8 @@ class RunResultBuilder {
   int64_t started_wall_ns_;
   v1::ServerInfo server_;
   std::map<AgentId, Agent> agents_;
-  std::vector<v1::PhaseResult> phases_;
-  std::deque<Measured> measured_;
+  std::map<uint32_t, Phase> phases_;
+  std::vector<v1::Loss> losses_;
   RunFacts facts_;
 };
 

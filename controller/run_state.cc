@@ -21,6 +21,10 @@ constexpr absl::Duration kReadClocksLimit = absl::Seconds(10);
 // In a phase that only a number of transactions ends, an agent that has sent nothing for so long is lost: a
 // live one sends an interval each second.
 constexpr absl::Duration kSilenceLimit = absl::Minutes(1);
+// A run that is to end early is over two seconds later, whatever its agents do: this much after the drain.
+constexpr absl::Duration kShortMargin = absl::Milliseconds(700);
+// Agents dial a controller that was started again every two seconds.
+constexpr absl::Duration kDialling = absl::Seconds(5);
 
 int64_t After(int64_t now_ns, absl::Duration duration) {
   if (duration == absl::InfiniteDuration()) return INT64_MAX;
@@ -33,6 +37,8 @@ RunState::RunState(const v1::Plan& plan, uint32_t agents_wanted, absl::Duration 
     : wait_(wait),
       set_up_(kSetUpLimit + kSetUpLimitPerRow * RowsOfLargestTable(plan.setup())),
       connect_(FromProto(plan.fleet().pool().connect_timeout()) + kMargin),
+      on_agent_lost_(plan.fleet().on_agent_lost()),
+      lease_(FromProto(plan.fleet().lease())),
       agents_load_(AgentsLoad(plan)),
       agents_wanted_(std::max(agents_wanted, 1u)),
       deadline_ns_(After(now_ns, wait)),
@@ -42,6 +48,37 @@ RunState::RunState(const v1::Plan& plan, uint32_t agents_wanted, absl::Duration 
     planned_.push_back(PlannedDuration(phase));
     drain_.push_back(FromProto(phase.drain_timeout()));
   }
+}
+
+RunState::RunState(const v1::Plan& plan, uint32_t agents_wanted, absl::Duration wait, int64_t now_ns,
+                   const Position& position)
+    : RunState(plan, agents_wanted, wait, now_ns) {
+  target_prepared_ = position.target_prepared;
+  cancelled_ = position.cancelled;
+  phase_ = position.phase;
+  if (phase_ == 0 && !position.begun) return;
+  unserved_ = position.unserved;
+  const int64_t lease_ends_ns = After(now_ns, lease_ + kDialling);
+  for (const auto& [id, agent] : position.agents) {
+    Agent& restored = agents_[id];
+    restored.name = agent.name;
+    restored.ready = true;
+    restored.ended_phase = position.begun && agent.ended_phase;
+    restored.heard_ns = now_ns;
+    restored.silent = true;
+    restored.silence = "it did not come back to the controller that was started again";
+    restored.lease_ends_ns = lease_ends_ns;
+  }
+  if (!position.begun) {
+    stage_ = Stage::kReadingClocks;
+    saved_ = true;
+    deadline_ns_ = lease_ends_ns;
+    return;
+  }
+  stage_ = Stage::kRunning;
+  start_ns_ = position.start_ns;
+  const int64_t soonest_ns = After(now_ns, kDialling);
+  deadline_ns_ = cancelled_ ? soonest_ns : std::max(After(start_ns_, planned_[phase_]), soonest_ns);
 }
 
 absl::StatusOr<std::vector<RunState::Command>> RunState::Handle(const Event& event, int64_t now_ns) {
@@ -54,25 +91,62 @@ absl::StatusOr<std::vector<RunState::Command>> RunState::Handle(const Event& eve
 }
 
 absl::Status RunState::On(const AgentsJoined& event) {
-  // Later ones stay for the next run.
-  if (stage_ != Stage::kWaitingForAgents) return absl::OkStatus();
+  if (stage_ != Stage::kWaitingForAgents) {
+    for (const auto& [id, name] : event.agents) {
+      if (!TakesPart(id)) newcomers_[id] = name;
+    }
+    return absl::OkStatus();
+  }
   for (const auto& [id, name] : event.agents) agents_[id].name = name;
   if (agents_.size() >= agents_wanted_) StartSetUp();
   return absl::OkStatus();
 }
 
-absl::Status RunState::On(const AgentLeft& event) {
+absl::Status RunState::On(const AgentSilent& event) {
+  const bool may_load = phase_ < planned_.size() && InPhase() && !loading_;
+  if (!may_load || on_agent_lost_ == v1::ON_AGENT_LOST_ABORT) return On(AgentGone{event.agent, event.reason});
+  if (const auto found = agents_.find(event.agent); found != agents_.end()) {
+    found->second.silent = true;
+    found->second.silence = event.reason;
+    found->second.lease_ends_ns = event.lease_ends_ns;
+  } else {
+    newcomers_.erase(event.agent);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RunState::On(const AgentBack& event) {
+  absl::StatusOr<Agent*> agent = Find(event.agent);
+  if (!agent.ok()) return agent.status();
+  (*agent)->silent = false;
+  (*agent)->lease_ends_ns = INT64_MAX;
+  (*agent)->heard_ns = now_ns_;
+  return absl::OkStatus();
+}
+
+absl::Status RunState::On(const AgentUnassigned& event) {
+  absl::StatusOr<Agent*> agent = Find(event.agent);
+  if (!agent.ok()) return agent.status();
+  if (stage_ != Stage::kConnecting && stage_ != Stage::kReadingClocks) {
+    return absl::FailedPreconditionError("an agent lost its assignment in a phase");
+  }
+  (*agent)->ready = false;
+  if (stage_ == Stage::kReadingClocks) {
+    stage_ = Stage::kConnecting;
+    deadline_ns_ = After(now_ns_, connect_);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RunState::On(const AgentGone& event) {
+  newcomers_.erase(event.agent);
   if (!TakesPart(event.agent)) return absl::OkStatus();
-  if (stage_ == Stage::kWaitingForAgents) {
+  const bool only_tables = stage_ == Stage::kFinishingTables && planned_.empty();
+  if (stage_ == Stage::kWaitingForAgents || only_tables) {
     agents_.erase(event.agent);
     return absl::OkStatus();
   }
-  // Only tables are set up, and it has loaded its rows.
-  if (stage_ == Stage::kFinishingTables && planned_.empty()) {
-    agents_.erase(event.agent);
-    return absl::OkStatus();
-  }
-  Lose(event.agent, event.reason, absl::StatusCode::kUnavailable);
+  Lose(event.agent, event.reason, absl::StatusCode::kUnavailable, event.announced);
   return absl::OkStatus();
 }
 
@@ -95,13 +169,7 @@ absl::Status RunState::On(const AgentReady& event) {
     return absl::FailedPreconditionError("Ready came without an assignment that it could answer");
   }
   (*agent)->ready = true;
-  const auto ready = [](const auto& entry) { return entry.second.ready; };
-  if (!std::all_of(agents_.begin(), agents_.end(), ready)) return absl::OkStatus();
-  if (loading_) {
-    StartLoadingRows();
-  } else {
-    ReadClocksOrFinish();
-  }
+  ReadClocksIfAllReady();
   return absl::OkStatus();
 }
 
@@ -123,7 +191,12 @@ absl::Status RunState::On(const AgentEndedPhase& event) {
   }
   (*agent)->ended_phase = true;
   (*agent)->heard_ns = now_ns_;
-  EndPhaseIfAllHave();
+  if (!event.cut.empty()) {
+    if (!event.leaves) newcomers_[event.agent] = (*agent)->name;
+    Lose(event.agent, event.cut, absl::StatusCode::kUnavailable, event.leaves);
+  } else {
+    EndPhaseIfAllHave();
+  }
   return absl::OkStatus();
 }
 
@@ -135,6 +208,7 @@ absl::Status RunState::On(const TargetPrepared& event) {
     return absl::OkStatus();
   }
   loading_ = stage_ == Stage::kSettingUp && agents_load_;
+  target_prepared_ = !loading_;
   if (loading_) {
     Connect(AssignLoad{});
   } else if (planned_.empty()) {
@@ -155,14 +229,35 @@ absl::Status RunState::On(const ClockRead& event) {
   return absl::OkStatus();
 }
 
+absl::Status RunState::On(const Saved&) {
+  saved_ = true;
+  if (stage_ == Stage::kReadingClocks) StartPhaseIfAllRead();
+  return absl::OkStatus();
+}
+
+absl::Status RunState::On(const Stopped& event) {
+  if (!stopped_.empty() || cancelled_) return absl::OkStatus();
+  stopped_ = event.reason;
+  if (phase_ == 0 && (!InPhase() || loading_)) {
+    End(absl::FailedPreconditionError(stopped_));
+  } else {
+    EndEarly();
+  }
+  return absl::OkStatus();
+}
+
+void RunState::EndEarly() {
+  if (!InPhase()) return End(absl::OkStatus());
+  stopping_ = true;
+  commands_.emplace_back(StopPhase{phase_});
+  StartDraining(kShortDrain);
+}
+
 absl::Status RunState::On(const Cancelled&) {
   if (cancelled_) return absl::OkStatus();
   cancelled_ = true;
-  if (InPhase() && !loading_) {
-    commands_.emplace_back(StopPhase{phase_});
-    StartDraining();
-  } else if (phase_ > 0) {
-    End(absl::OkStatus());
+  if ((InPhase() && !loading_) || phase_ > 0) {
+    EndEarly();
   } else {
     End(absl::CancelledError(loading_ ? "cancelled while rows were being loaded: the next run begins anew"
                              : stage_ == Stage::kFinishingTables
@@ -174,6 +269,21 @@ absl::Status RunState::On(const Cancelled&) {
 
 absl::Status RunState::On(const TimePassed&) {
   if (now_ns_ < DeadlineNanos()) return absl::OkStatus();
+  LoseThoseWhoseLeaseEnded();
+  if (stage_ == Stage::kEnded) return absl::OkStatus();
+  if (now_ns_ >= deadline_ns_) {
+    OnDeadline();
+  } else if (stage_ == Stage::kRunning && PhaseCounts()) {
+    LoseThoseThat(
+        [this](const Agent& agent) {
+          return !agent.ended_phase && !agent.silent && now_ns_ >= After(agent.heard_ns, kSilenceLimit);
+        },
+        absl::StrCat("it sent nothing for ", absl::FormatDuration(kSilenceLimit)));
+  }
+  return absl::OkStatus();
+}
+
+void RunState::OnDeadline() {
   switch (stage_) {
     case Stage::kWaitingForAgents:
       End(absl::DeadlineExceededError(absl::StrCat("only ", agents_.size(), " of ", agents_wanted_,
@@ -187,6 +297,11 @@ absl::Status RunState::On(const TimePassed&) {
                                                    ": see what the database is busy with or waits for")));
       break;
     case Stage::kConnecting:
+      if (phase_ > 0) {
+        LoseThoseThat([](const Agent& agent) { return !agent.ready; },
+                      absl::StrCat("it did not report open connections within ", absl::FormatDuration(connect_)));
+        break;
+      }
       End(absl::DeadlineExceededError(absl::StrCat(
           NamesOfNotReady(), " did not report open connections within ", absl::FormatDuration(connect_),
           " (pool.connect_timeout and a margin): see whether the database answers and the agent's machine is "
@@ -198,15 +313,11 @@ absl::Status RunState::On(const TimePassed&) {
           absl::StrCat("it did not answer clock probes within ", absl::FormatDuration(kReadClocksLimit)));
       break;
     case Stage::kRunning:
-      if (!PhaseCounts()) {
-        StartDraining();
-        break;
+      if (cancelled_) {
+        EndEarly();
+      } else {
+        StartDraining(drain_[phase_]);
       }
-      LoseThoseThat(
-          [this](const Agent& agent) {
-            return !agent.ended_phase && now_ns_ >= After(agent.heard_ns, kSilenceLimit);
-          },
-          absl::StrCat("it sent nothing for ", absl::FormatDuration(kSilenceLimit)));
       break;
     case Stage::kDraining:
       LoseThoseThat([](const Agent& agent) { return !agent.ended_phase; },
@@ -215,15 +326,16 @@ absl::Status RunState::On(const TimePassed&) {
     case Stage::kEnded:
       break;
   }
-  return absl::OkStatus();
 }
 
 int64_t RunState::DeadlineNanos() const {
   if (stage_ == Stage::kEnded) return INT64_MAX;
   int64_t deadline = deadline_ns_;
+  for (const auto& [id, agent] : agents_) deadline = std::min(deadline, agent.lease_ends_ns);
   if (stage_ == Stage::kRunning && PhaseCounts()) {
     for (const auto& [id, agent] : agents_) {
-      if (!agent.ended_phase) deadline = std::min(deadline, After(agent.heard_ns, kSilenceLimit));
+      if (agent.ended_phase || agent.silent) continue;
+      deadline = std::min(deadline, After(agent.heard_ns, kSilenceLimit));
     }
   }
   return deadline;
@@ -240,6 +352,16 @@ bool RunState::IsReady(AgentId agent) const {
   return found != agents_.end() && found->second.ready;
 }
 
+bool RunState::EndedPhase(AgentId agent) const {
+  const auto found = agents_.find(agent);
+  return found != agents_.end() && found->second.ended_phase;
+}
+
+uint32_t RunState::heard() const {
+  return static_cast<uint32_t>(
+      std::count_if(agents_.begin(), agents_.end(), [](const auto& entry) { return !entry.second.silent; }));
+}
+
 absl::StatusOr<RunState::Agent*> RunState::Find(AgentId agent) {
   const auto found = agents_.find(agent);
   if (found == agents_.end()) return absl::FailedPreconditionError("the agent takes no part in the run");
@@ -250,6 +372,7 @@ void RunState::StartSetUp() {
   stage_ = Stage::kSettingUp;
   deadline_ns_ = After(now_ns_, set_up_);
   agents_wanted_ = static_cast<uint32_t>(agents_.size());
+  if (target_prepared_) return Connect(AssignAll{});
   preparing_target_ = true;
   commands_.emplace_back(PrepareTarget{});
 }
@@ -282,18 +405,57 @@ void RunState::FinishTables() {
   commands_.emplace_back(FinishTarget{});
 }
 
-void RunState::ReadClocksOrFinish() {
-  if (cancelled_ || phase_ == planned_.size() || agents_.empty()) {
+void RunState::BeginPhaseOrFinish() {
+  if (cancelled_ || !stopped_.empty() || phase_ == planned_.size() || (agents_.empty() && newcomers_.empty())) {
     End(absl::OkStatus());
-    return;
+  } else if (MayReassign()) {
+    StartReassigning();
+  } else {
+    StartReadingClocks();
   }
+}
+
+bool RunState::MayReassign() const {
+  if (phase_ == 0) return false;
+  if (unserved_ && on_agent_lost_ == v1::ON_AGENT_LOST_REDISTRIBUTE) return true;
+  return !newcomers_.empty() && (unserved_ || taken_over_);
+}
+
+void RunState::StartReassigning() {
+  Reassign reassign;
+  for (const auto& [id, name] : newcomers_) {
+    agents_[id] = {.name = name};
+    reassign.newcomers.push_back(id);
+  }
+  newcomers_.clear();
+  taken_over_ = reassign.newcomers.empty();
+  unserved_ = false;
+  Connect(std::move(reassign));
+}
+
+void RunState::ReadClocksIfAllReady() {
+  const auto ready = [](const auto& entry) { return entry.second.ready; };
+  if (!std::all_of(agents_.begin(), agents_.end(), ready)) return;
+  if (loading_) {
+    StartLoadingRows();
+  } else if (cancelled_ || agents_.empty()) {
+    End(absl::OkStatus());
+  } else {
+    StartReadingClocks();
+  }
+}
+
+void RunState::StartReadingClocks() {
   stage_ = Stage::kReadingClocks;
   deadline_ns_ = After(now_ns_, kReadClocksLimit);
+  saved_ = false;
   for (auto& [id, agent] : agents_) agent.clock_read = false;
   commands_.emplace_back(ReadClocks{});
+  commands_.emplace_back(Save{});
 }
 
 void RunState::StartPhaseIfAllRead() {
+  if (!saved_) return;
   int64_t lead_ns = 0;
   for (const auto& [id, agent] : agents_) {
     if (!agent.clock_read) return;
@@ -309,9 +471,10 @@ void RunState::StartPhaseIfAllRead() {
   commands_.emplace_back(StartPhase{phase_, start_ns_});
 }
 
-void RunState::StartDraining() {
+void RunState::StartDraining(absl::Duration drain_timeout) {
   stage_ = Stage::kDraining;
-  deadline_ns_ = After(std::max(now_ns_, start_ns_), drain_[phase_] + kMargin);
+  const absl::Duration margin = stopping_ ? kShortMargin : kMargin;
+  deadline_ns_ = After(stopping_ ? now_ns_ : std::max(now_ns_, start_ns_), drain_timeout + margin);
 }
 
 void RunState::EndPhaseIfAllHave() {
@@ -320,10 +483,10 @@ void RunState::EndPhaseIfAllHave() {
   if (loading_) return FinishTables();
   commands_.emplace_back(ClosePhase{phase_});
   ++phase_;
-  ReadClocksOrFinish();
+  BeginPhaseOrFinish();
 }
 
-void RunState::Lose(AgentId agent, const std::string& reason, absl::StatusCode code) {
+void RunState::Lose(AgentId agent, const std::string& reason, absl::StatusCode code, bool announced) {
   const std::string name = agents_[agent].name;
   agents_.erase(agent);
   if (loading_ && InPhase()) {
@@ -335,13 +498,41 @@ void RunState::Lose(AgentId agent, const std::string& reason, absl::StatusCode c
     return;
   }
   const double seconds = InPhase() ? static_cast<double>(now_ns_ - start_ns_) / 1e9 : -1;
-  commands_.emplace_back(LoseAgent{agent, reason, phase_, seconds});
+  commands_.emplace_back(LoseAgent{agent, reason, phase_, seconds, announced});
+  unserved_ = true;
+  if (on_agent_lost_ == v1::ON_AGENT_LOST_ABORT && stopped_.empty() && !cancelled_) {
+    stopped_ = absl::StrCat("agent ", name, " was lost, and fleet.on_agent_lost is abort");
+    if (!agents_.empty()) return EndEarly();
+  }
   if (InPhase()) {
+    TakeOverInPhase(agent);
     EndPhaseIfAllHave();
-  } else if (agents_.empty()) {
-    End(absl::OkStatus());
+  } else if (agents_.empty() || MayReassign()) {
+    BeginPhaseOrFinish();
+  } else if (stage_ == Stage::kConnecting) {
+    ReadClocksIfAllReady();
   } else {
     StartPhaseIfAllRead();
+  }
+}
+
+void RunState::TakeOverInPhase(AgentId lost) {
+  const bool wanted = on_agent_lost_ == v1::ON_AGENT_LOST_REDISTRIBUTE && stage_ == Stage::kRunning;
+  const auto loads = [](const auto& entry) { return !entry.second.ended_phase && !entry.second.silent; };
+  if (!wanted || std::none_of(agents_.begin(), agents_.end(), loads)) return;
+  taken_over_ = true;
+  unserved_ = false;
+  commands_.emplace_back(TakeOver{lost});
+}
+
+void RunState::LoseThoseWhoseLeaseEnded() {
+  std::map<AgentId, std::string> ended;
+  for (const auto& [id, agent] : agents_) {
+    if (now_ns_ >= agent.lease_ends_ns) ended.emplace(id, agent.silence);
+  }
+  for (const auto& [id, silence] : ended) {
+    if (stage_ == Stage::kEnded) return;
+    if (TakesPart(id)) Lose(id, silence, absl::StatusCode::kUnavailable);
   }
 }
 
@@ -364,7 +555,7 @@ void RunState::End(absl::Status status) {
     for (const auto& [id, agent] : agents_) commands_.emplace_back(EndRun{id});
   }
   stage_ = Stage::kEnded;
-  commands_.emplace_back(Finish{std::move(status), cancelled_});
+  commands_.emplace_back(Finish{std::move(status), cancelled_, stopped_});
 }
 
 std::string RunState::NamesOfNotReady() const {

@@ -16,8 +16,8 @@
 namespace trunkload {
 
 // The course of one run as a state machine, without clock, agents or database: an event in, what is to be
-// done out. It decides who takes part, when each stage ends or has waited too long, and how the run ends. Not
-// thread-safe.
+// done out. It decides who takes part, when each stage ends or has waited too long, what the loss of an agent means, and
+// how the run ends. Not thread-safe.
 class RunState {
  public:
   enum class Stage {
@@ -32,14 +32,33 @@ class RunState {
     kEnded
   };
 
+  // How long transactions under way may still take where a run is to end early.
+  static constexpr absl::Duration kShortDrain = absl::Seconds(1);
+
   // Events. Reasons are one sentence without its full stop, and name no agent.
   // With their names. Those that come together take part together, even where fewer would do.
   struct AgentsJoined {
     std::map<AgentId, std::string> agents;
   };
-  struct AgentLeft {
+  // Was not heard for a while, and may load until its lease ends.
+  struct AgentSilent {
     AgentId agent;
     std::string reason;
+    int64_t lease_ends_ns;
+  };
+  // Is heard again.
+  struct AgentBack {
+    AgentId agent;
+  };
+  // Is there, but without its assignment: it closed its connections while no phase was under way.
+  struct AgentUnassigned {
+    AgentId agent;
+  };
+  // Loads no more, that is certain. `announced`: by itself.
+  struct AgentGone {
+    AgentId agent;
+    std::string reason;
+    bool announced = false;
   };
   struct AgentFailed {
     AgentId agent;
@@ -52,8 +71,12 @@ class RunState {
   struct AgentReported {
     AgentId agent;
   };
+  // Where its load ended before its time, `cut` says why: then it takes no part any more, but is there for the next phase,
+  // unless it `leaves`.
   struct AgentEndedPhase {
     AgentId agent;
+    std::string cut = {};
+    bool leaves = false;
   };
   struct TargetPrepared {
     absl::Status status;
@@ -63,10 +86,16 @@ class RunState {
     AgentId agent;
     int64_t lead_ns;
   };
+  struct Saved {};
+  // The run is to end, in order.
   struct Cancelled {};
+  // The same, because going on makes no sense.
+  struct Stopped {
+    std::string reason;
+  };
   struct TimePassed {};
-  using Event = std::variant<AgentsJoined, AgentLeft, AgentFailed, AgentReady, AgentReported, AgentEndedPhase,
-                             TargetPrepared, ClockRead, Cancelled, TimePassed>;
+  using Event = std::variant<AgentsJoined, AgentSilent, AgentBack, AgentUnassigned, AgentGone, AgentFailed, AgentReady, AgentReported,
+                             AgentEndedPhase, TargetPrepared, ClockRead, Saved, Cancelled, Stopped, TimePassed>;
 
   // Commands, to be carried out in order. "All" are the agents in agents().
   struct PrepareTarget {};
@@ -80,12 +109,25 @@ class RunState {
   struct FinishTarget {};
   struct CancelPrepareTarget {};
   struct AssignAll {};
+  // Before a phase that is not the first: application servers that nobody emulates, and some of those of agents that
+  // took over others', go to `newcomers`, or where there are none to all. AgentReady follows for each agent, also for
+  // those whose assignment stays.
+  struct Reassign {
+    std::vector<AgentId> newcomers;
+  };
+  // The others are to take over what this one emulated, in the phase under way.
+  struct TakeOver {
+    AgentId agent;
+  };
   // Of all.
   struct ReadClocks {};
+  // All that has happened so far; answered by Saved.
+  struct Save {};
   struct StartPhase {
     uint32_t phase;
     int64_t start_ns;
   };
+  // With kShortDrain.
   struct StopPhase {
     uint32_t phase;
   };
@@ -99,6 +141,7 @@ class RunState {
     std::string reason;
     uint32_t phase;
     double seconds;
+    bool announced;
   };
   // Tells an agent that was assigned to.
   struct EndRun {
@@ -108,13 +151,35 @@ class RunState {
   struct Finish {
     absl::Status status;
     bool cancelled;
+    // Why it ended before its time, where nobody cancelled it.
+    std::string stopped;
   };
   using Command =
-      std::variant<PrepareTarget, CancelPrepareTarget, AssignLoad, StartLoad, FinishTarget, AssignAll,
-                   ReadClocks, StartPhase, StopPhase, ClosePhase, LoseAgent, EndRun, Finish>;
+      std::variant<PrepareTarget, CancelPrepareTarget, AssignLoad, StartLoad, FinishTarget, AssignAll, Reassign, TakeOver,
+                   ReadClocks, Save, StartPhase, StopPhase, ClosePhase, LoseAgent, EndRun, Finish>;
+
+  // Where a run was that goes on under another controller.
+  struct Position {
+    bool target_prepared = false;
+    // Under way or next.
+    uint32_t phase = 0;
+    bool begun = false;
+    int64_t start_ns = 0;
+    bool cancelled = false;
+    struct Agent {
+      std::string name;
+      bool ended_phase = false;
+    };
+    // Without those that were lost. They are waited for as long as their lease and some time for dialling take.
+    std::map<AgentId, Agent> agents;
+    bool unserved = false;  // application servers that nobody emulates
+  };
 
   // Starts waiting for `agents_wanted` agents at `now_ns`.
   RunState(const v1::Plan& plan, uint32_t agents_wanted, absl::Duration wait, int64_t now_ns);
+
+  // Goes on from there; where no phase has begun, as one that waits for agents.
+  RunState(const v1::Plan& plan, uint32_t agents_wanted, absl::Duration wait, int64_t now_ns, const Position& position);
 
   // FAILED_PRECONDITION, and no change, where `event` can't happen now: the sender broke the protocol.
   absl::StatusOr<std::vector<Command>> Handle(const Event& event, int64_t now_ns);
@@ -131,6 +196,14 @@ class RunState {
   std::vector<AgentId> agents() const;
   bool TakesPart(AgentId agent) const { return agents_.contains(agent); }
   bool IsReady(AgentId agent) const;
+  bool EndedPhase(AgentId agent) const;
+  // Of those that take part, how many are heard.
+  uint32_t heard() const;
+  // The phase under way was told to stop.
+  bool stopping() const { return stopping_; }
+  bool target_prepared() const { return target_prepared_; }
+  bool cancelled() const { return cancelled_; }
+  const std::string& stopped() const { return stopped_; }
   // How many the run waits for, and then how many took part when it began.
   uint32_t agents_wanted() const { return agents_wanted_; }
 
@@ -142,20 +215,30 @@ class RunState {
     int64_t lead_ns = 0;
     bool ended_phase = false;
     int64_t heard_ns = 0;
+    // Of one that is silent.
+    bool silent = false;
+    std::string silence;
+    int64_t lease_ends_ns = INT64_MAX;
   };
   using Commands = std::vector<Command>;
 
   absl::Status On(const AgentsJoined& event);
-  absl::Status On(const AgentLeft& event);
+  absl::Status On(const AgentSilent& event);
+  absl::Status On(const AgentBack& event);
+  absl::Status On(const AgentUnassigned& event);
+  absl::Status On(const AgentGone& event);
   absl::Status On(const AgentFailed& event);
   absl::Status On(const AgentReady& event);
   absl::Status On(const AgentReported& event);
   absl::Status On(const AgentEndedPhase& event);
   absl::Status On(const TargetPrepared& event);
   absl::Status On(const ClockRead& event);
+  absl::Status On(const Saved& event);
   absl::Status On(const Cancelled& event);
+  absl::Status On(const Stopped& event);
   absl::Status On(const TimePassed& event);
 
+  void OnDeadline();
   absl::StatusOr<Agent*> Find(AgentId agent);
   bool InPhase() const { return stage_ == Stage::kRunning || stage_ == Stage::kDraining; }
   bool PhaseCounts() const { return loading_ || planned_[phase_] == absl::InfiniteDuration(); }
@@ -163,32 +246,51 @@ class RunState {
   void Connect(Command assign);
   void StartLoadingRows();
   void FinishTables();
-  void ReadClocksOrFinish();
+  // The next phase, after those that are to take part in it have got what they emulate.
+  void BeginPhaseOrFinish();
+  bool MayReassign() const;
+  void StartReassigning();
+  void ReadClocksIfAllReady();
+  void StartReadingClocks();
   void StartPhaseIfAllRead();
-  void StartDraining();
+  void StartDraining(absl::Duration drain_timeout);
   void EndPhaseIfAllHave();
+  void EndEarly();
   // A lost agent before the first phase means that the run can't run.
-  void Lose(AgentId agent, const std::string& reason, absl::StatusCode code);
+  void Lose(AgentId agent, const std::string& reason, absl::StatusCode code, bool announced = false);
+  void TakeOverInPhase(AgentId lost);
+  void LoseThoseWhoseLeaseEnded();
   void LoseThoseThat(absl::FunctionRef<bool(const Agent&)> have_not_answered, const std::string& reason);
   void End(absl::Status status);
   std::string NamesOfNotReady() const;
 
-  const absl::Duration wait_;
-  const absl::Duration set_up_;
-  const absl::Duration connect_;
+  absl::Duration wait_;
+  absl::Duration set_up_;
+  absl::Duration connect_;
   std::vector<std::string> phase_names_;
   std::vector<absl::Duration> planned_;
   std::vector<absl::Duration> drain_;
 
-  const bool agents_load_;
+  v1::OnAgentLost on_agent_lost_;
+  absl::Duration lease_;
+  bool agents_load_;
   uint32_t agents_wanted_;
   Stage stage_ = Stage::kWaitingForAgents;
   std::map<AgentId, Agent> agents_;
+  // Came too late, or back, for the phase under way.
+  std::map<AgentId, std::string> newcomers_;
+  // Some application servers are emulated by nobody, or by agents that took them over.
+  bool unserved_ = false;
+  bool taken_over_ = false;
   uint32_t phase_ = 0;
   int64_t start_ns_ = 0;
   bool loading_ = false;
   bool preparing_target_ = false;
+  bool target_prepared_ = false;
+  bool saved_ = false;
+  bool stopping_ = false;
   bool cancelled_ = false;
+  std::string stopped_;
   int64_t deadline_ns_;
   // Of the event being handled.
   int64_t now_ns_;

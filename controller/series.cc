@@ -1,6 +1,7 @@
 #include "controller/series.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace trunkload {
 namespace {
@@ -78,6 +79,7 @@ void Series::Add(const v1::Interval& interval) {
     const auto second = static_cast<uint32_t>(interval.first_second() + i);
     AddShare(totals, second, i, seconds);
     v1::SeriesPoint& point = points_[second];
+    changed_.insert(second);
     point.set_offered(point.offered() + share(sum.offered()));
     point.set_transactions(point.transactions() + share(sum.transactions()));
     point.set_rows(point.rows() + share(sum.rows()));
@@ -95,6 +97,48 @@ void Series::Add(const v1::Interval& interval) {
   if (points_.size() > kOpenSeconds) CompleteBefore(static_cast<uint32_t>(points_.size()) - kOpenSeconds);
 }
 
+void Series::SaveTo(v1::PhaseCheckpoint& state) const {
+  state.set_complete_seconds(complete_);
+  *state.mutable_totals() = totals_;
+  std::map<uint32_t, v1::OpenSecond> open;
+  for (const auto& [second, response] : open_) *open[second].mutable_response() = response.ToProto();
+  for (const auto& [second, totals] : open_totals_) *open[second].mutable_totals() = totals;
+  for (auto& [second, of_second] : open) {
+    of_second.set_second(second);
+    *state.add_open_seconds() = std::move(of_second);
+  }
+}
+
+std::vector<v1::SeriesPoint> Series::TakeChangedPoints() {
+  std::vector<v1::SeriesPoint> points;
+  for (const uint32_t second : changed_) points.push_back(points_[second]);
+  changed_.clear();
+  return points;
+}
+
+absl::Status Series::Restore(const v1::PhaseCheckpoint& state, std::vector<v1::SeriesPoint> points) {
+  for (size_t i = 0; i < points.size(); ++i) {
+    // Those in which nothing happened were never saved.
+    const size_t second = points[i].second();
+    if (second < i) return absl::InvalidArgumentError("a second twice");
+    while (points_.size() < second) {
+      points_.emplace_back().set_second(static_cast<uint32_t>(points_.size() - 1));
+    }
+    points_.push_back(std::move(points[i]));
+  }
+  complete_ = state.complete_seconds();
+  totals_ = state.totals();
+  for (const v1::OpenSecond& open : state.open_seconds()) {
+    if (absl::Status status = Histogram::Check(open.response()); !status.ok()) return status;
+    if (open.has_response()) {
+      if (open.second() >= points_.size()) return absl::InvalidArgumentError("an open second without its point");
+      open_[open.second()].MergeChecked(open.response());
+    }
+    if (open.has_totals()) open_totals_[open.second()] = open.totals();
+  }
+  return absl::OkStatus();
+}
+
 void Series::CompleteBefore(uint32_t second) {
   complete_ = std::max(complete_, second);
   totals_.set_seconds(complete_);
@@ -105,6 +149,7 @@ void Series::CompleteBefore(uint32_t second) {
   while (!open_.empty() && open_.begin()->first < complete_) {
     const auto& [number, response] = *open_.begin();
     v1::SeriesPoint& point = points_[number];
+    changed_.insert(number);
     point.set_response_p50_us(static_cast<double>(response.PercentileNanos(50)) / kNanosPerMicro);
     point.set_response_p99_us(static_cast<double>(response.PercentileNanos(99)) / kNanosPerMicro);
     open_.erase(open_.begin());

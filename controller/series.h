@@ -2,9 +2,12 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "common/histogram.h"
+#include "trunkload/v1/checkpoint.pb.h"
 #include "trunkload/v1/control.pb.h"
 #include "trunkload/v1/fleet.pb.h"
 #include "trunkload/v1/result.pb.h"
@@ -22,6 +25,13 @@ class Series {
   // maximum.
   void CompleteBefore(uint32_t second);
 
+  // What Restore needs to go on from here, but for the points.
+  void SaveTo(v1::PhaseCheckpoint& state) const;
+  // The points that changed since the last call.
+  std::vector<v1::SeriesPoint> TakeChangedPoints();
+  // From what SaveTo left and all points, as a new Series. INVALID_ARGUMENT where that does not fit together.
+  absl::Status Restore(const v1::PhaseCheckpoint& state, std::vector<v1::SeriesPoint> points);
+
   // All seconds before this one are complete.
   uint32_t complete() const { return complete_; }
   const std::vector<v1::SeriesPoint>& points() const { return points_; }
@@ -32,6 +42,7 @@ class Series {
   void AddShare(const v1::PhaseTotals& sum, uint32_t second, uint64_t index, uint64_t seconds);
 
   std::vector<v1::SeriesPoint> points_;
+  std::set<uint32_t> changed_;
   uint32_t complete_ = 0;
   std::map<uint32_t, Histogram> open_;
   v1::PhaseTotals totals_;

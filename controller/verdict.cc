@@ -21,6 +21,7 @@ constexpr double kMostStartSkewMicros = 100'000;
 class Judgement {
  public:
   void Add(std::string reason) { *verdict_.add_reasons() = std::move(reason); }
+  void AddNote(std::string note) { *verdict_.add_notes() = std::move(note); }
 
   // One sentence for the agent with the highest figure above `limit`, and a count of the others.
   void AddWorst(const RunFacts::Phase& phase, double limit,
@@ -96,17 +97,41 @@ void JudgePhase(const RunFacts::Phase& phase, Judgement& judgement) {
     judgement.Add(absl::StrCat("phase ", phase.name, ": no transaction succeeded"));
 }
 
+std::string DescribeLoss(const v1::Loss& loss) {
+  const std::string when =
+      loss.noticed_s() < 0
+          ? absl::StrCat("before phase ", loss.phase())
+          : absl::StrCat("in second ", static_cast<int64_t>(loss.noticed_s()), " of phase ", loss.phase());
+  std::string text = absl::StrCat("agent ", loss.agent(), loss.announced() ? " left " : " was lost ", when, ": ",
+                                  loss.reason());
+  if (loss.share() <= 0) return text;
+  absl::StrAppend(&text, absl::StrFormat("; %.3g%% of the load was missing from second %d on", loss.share() * 100,
+                                         static_cast<int64_t>(loss.from_s())));
+  if (loss.has_taken_over_s()) {
+    absl::StrAppend(&text, absl::StrFormat(", and was taken over by the others in second %d",
+                                           static_cast<int64_t>(loss.taken_over_s())));
+  }
+  return text;
+}
+
 }  // namespace
 
 v1::Verdict Judge(const RunFacts& facts) {
   Judgement judgement;
   if (facts.cancelled) judgement.Add("the run was cancelled before its end");
-  for (const RunFacts::LostAgent& agent : facts.lost) {
-    const std::string when =
-        agent.seconds < 0
-            ? absl::StrCat("before phase ", agent.phase)
-            : absl::StrCat("in second ", static_cast<int64_t>(agent.seconds), " of phase ", agent.phase);
-    judgement.Add(absl::StrCat("agent ", agent.name, " was lost ", when, ": ", agent.reason));
+  if (!facts.stopped.empty()) judgement.Add(absl::StrCat("the run ended before its time: ", facts.stopped));
+  const size_t left = facts.agents - facts.lost_agents;
+  const bool enough = facts.min_agents > 0 && left >= facts.min_agents;
+  for (const v1::Loss& loss : facts.losses) {
+    if (enough) {
+      judgement.AddNote(DescribeLoss(loss));
+    } else {
+      judgement.Add(DescribeLoss(loss));
+    }
+  }
+  if (facts.min_agents > 0 && !enough) {
+    judgement.Add(absl::StrCat(left, " of ", facts.agents, " agents were left, fewer than fleet.min_agents, which is ",
+                               facts.min_agents));
   }
   for (const RunFacts::Phase& phase : facts.phases) JudgePhase(phase, judgement);
   return judgement.Take();

@@ -28,16 +28,16 @@ struct RunFacts {
     std::string abort_reason;
     std::vector<Agent> agents;
   };
-  struct LostAgent {
-    std::string name;
-    std::string reason;
-    std::string phase;
-    double seconds = 0;  // into the phase; negative before its start
-  };
 
   std::vector<Phase> phases;  // that were begun
-  std::vector<LostAgent> lost;
+  std::vector<v1::Loss> losses;
+  size_t agents = 0;  // that ever took part
+  size_t lost_agents = 0;
+  // With so many left the run is valid, whoever was lost; 0: only with all.
+  size_t min_agents = 0;
   bool cancelled = false;
+  // Why it ended before its time; empty: it did not, or was cancelled.
+  std::string stopped;
 };
 
 // Whether a run's figures say what the database can do, and if not, why: docs/verdict.md.
