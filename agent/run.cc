@@ -1,6 +1,7 @@
 #include "agent/run.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -100,11 +101,18 @@ absl::Status Run::OnTakeOver(const v1::TakeOver& take_over) {
                    take_over.run_id() == assignment_.run_id() &&
                    static_cast<int>(take_over.phase()) == phases_started_ - 1;
   if (!now) return absl::OkStatus();
+  std::set<uint32_t> emulated;
+  for (const v1::ApplicationServer& server : assignment_.application_servers()) emulated.insert(server.number());
   v1::Assignment more = assignment_;
-  *more.mutable_application_servers() = take_over.application_servers();
+  more.clear_application_servers();
+  for (const v1::ApplicationServer& server : take_over.application_servers()) {
+    if (emulated.insert(server.number()).second) *more.add_application_servers() = server;
+  }
+  assignment_.set_version(take_over.version());
+  if (more.application_servers().empty()) return absl::OkStatus();
   if (absl::Status status = CheckAssignment(more, allow_shell_); !status.ok()) return status;
-  assignment_.mutable_application_servers()->MergeFrom(take_over.application_servers());
-  load_->TakeOver({take_over.application_servers().begin(), take_over.application_servers().end()});
+  assignment_.mutable_application_servers()->MergeFrom(more.application_servers());
+  load_->TakeOver({more.application_servers().begin(), more.application_servers().end()});
   return absl::OkStatus();
 }
 
@@ -124,7 +132,9 @@ void Run::CheckLease(int64_t confirmed_ns) {
   if (!active() || cut_ == v1::PhaseEnded::CUT_LEASE) return;
   const absl::Duration lease = FromProto(assignment_.lease());
   if (lease <= absl::ZeroDuration()) return;
-  const int64_t from_ns = std::max(confirmed_ns, assigned_ns_);
+  // An assignment may have been on its way for long: it renews nothing, but the first one may be faster than the answer to
+  // the first heartbeat.
+  const int64_t from_ns = confirmed_ns == INT64_MIN ? assigned_ns_ : confirmed_ns;
   if (clock_.MonotonicNanos() - from_ns >= absl::ToInt64Nanoseconds(lease)) Cut(v1::PhaseEnded::CUT_LEASE);
 }
 

@@ -29,6 +29,7 @@ class Stream : public grpc::ClientBidiReactor<v1::AgentMessage, v1::ControllerMe
   void Start(v1::Hello hello) {
     parts_.outbox.BeginStream();
     auto message = std::make_shared<v1::AgentMessage>();
+    hello.set_unacknowledged(parts_.outbox.size());
     if (std::optional<v1::HeldRun> held = parts_.run.held()) *hello.mutable_held() = *std::move(held);
     *message->mutable_hello() = std::move(hello);
     direct_.push_back(std::move(message));

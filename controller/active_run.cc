@@ -22,6 +22,8 @@ constexpr int64_t kProgressDelayNanos = 250'000'000;
 constexpr size_t kLongestReason = 500;
 // Of an interval of a phase that has ended, nothing is yet to come.
 constexpr double kWholePhaseSeconds = 1e9;
+// Agents look at their lease several times a second, on machines that may be busy.
+constexpr absl::Duration kLeaseMargin = absl::Milliseconds(500);
 constexpr uint64_t kLongestConnectingNanos = uint64_t{1} << 60;
 
 v1::Progress::Stage ToProto(RunState::Stage stage, bool first_phase) {
@@ -34,6 +36,7 @@ v1::Progress::Stage ToProto(RunState::Stage stage, bool first_phase) {
     case RunState::Stage::kConnecting:
       return v1::Progress::STAGE_CONNECTING;
     case RunState::Stage::kReadingClocks:
+    case RunState::Stage::kStarting:
       return first_phase ? v1::Progress::STAGE_CONNECTING : v1::Progress::STAGE_RUNNING;
     case RunState::Stage::kRunning:
       return v1::Progress::STAGE_RUNNING;
@@ -76,10 +79,10 @@ void ActiveRun::Cancel() {
   Apply(RunState::Cancelled{}).IgnoreError();
 }
 
-absl::Status ActiveRun::OnAgentJoined(AgentId agent, const v1::HeldRun* held) {
+absl::Status ActiveRun::OnAgentJoined(AgentId agent, const v1::HeldRun* held, bool more_to_come) {
   if (state_.TakesPart(agent) && agents_taken_in_) {
     if (absl::Status status = Apply(RunState::AgentBack{agent}); !status.ok()) return status;
-    return CatchUp(agent, held);
+    return CatchUp(agent, held, more_to_come);
   }
   if (held != nullptr) Do(RunState::EndRun{agent});
   if (agents_taken_in_) return Apply(RunState::AgentsJoined{{{agent, fleet_.hello(agent).name()}}});
@@ -87,32 +90,36 @@ absl::Status ActiveRun::OnAgentJoined(AgentId agent, const v1::HeldRun* held) {
   return absl::OkStatus();
 }
 
-absl::Status ActiveRun::CatchUp(AgentId agent, const v1::HeldRun* held) {
+absl::Status ActiveRun::CatchUp(AgentId agent, const v1::HeldRun* held, bool more_to_come) {
   using Stage = RunState::Stage;
-  const uint32_t version = versions_.contains(agent) ? versions_.at(agent) : 0;
-  const bool assigned = held != nullptr && held->version() == version;
+  const bool assigned = held != nullptr && versions_.contains(agent) && held->version() >= versions_.at(agent).assigned;
   switch (state_.stage()) {
     case Stage::kConnecting:
     case Stage::kReadingClocks:
+    case Stage::kStarting:
       if (assigned) {
         if (state_.stage() == Stage::kReadingClocks) fleet_.ProbeFrom(agent, clock_.MonotonicNanos());
         return absl::OkStatus();
       }
       if (state_.loading()) return Apply(RunState::AgentGone{agent, "it lost its assignment"});
       if (absl::Status status = Apply(RunState::AgentUnassigned{agent}); !status.ok()) return status;
-      ++versions_[agent];
       parts_.Renew(agent);
       Assign(agent);
       return absl::OkStatus();
     case Stage::kRunning:
     case Stage::kDraining:
-      // What else it has to say of its load is on the way.
-      if (!assigned || state_.EndedPhase(agent)) return absl::OkStatus();
+      if (state_.EndedPhase(agent)) return absl::OkStatus();
+      if (!assigned) {
+        // That its load ended, and with what, is on the way; or it never heard of the phase.
+        if (held != nullptr || more_to_come) return absl::OkStatus();
+        return Apply(RunState::AgentEndedPhase{agent, "its lease ended before it heard of the phase"});
+      }
       if (held->phases_started() <= state_.phase()) {
         to_start_.insert(agent);
-      } else if (state_.stopping()) {
-        SendStop(agent);
+        return absl::OkStatus();
       }
+      if (held->version() < versions_.at(agent).newest) SendTakeOver(agent);
+      if (state_.stopping()) SendStop(agent);
       return absl::OkStatus();
     default:
       return absl::OkStatus();
@@ -121,7 +128,7 @@ absl::Status ActiveRun::CatchUp(AgentId agent, const v1::HeldRun* held) {
 
 absl::Status ActiveRun::OnReady(AgentId agent, const v1::Ready& ready) {
   const bool answers = IsTold(agent, ready.run_id()) && versions_.contains(agent) &&
-                       ready.version() == versions_.at(agent) && !state_.IsReady(agent);
+                       ready.version() == versions_.at(agent).newest && !state_.IsReady(agent);
   if (!answers) return absl::OkStatus();
   if (ready.connecting_ns() > kLongestConnectingNanos)
     return absl::InvalidArgumentError("its Ready has a time that no clock gives");
@@ -140,7 +147,11 @@ absl::Status ActiveRun::OnFailed(AgentId agent, const v1::Failed& failed) {
 
 absl::Status ActiveRun::OnClockReply(AgentId agent) {
   if (!state_.TakesPart(agent) || !fleet_.Probed(agent)) return absl::OkStatus();
-  if (to_start_.erase(agent) > 0) SendStart(agent);
+  if (to_start_.erase(agent) > 0) {
+    SendStart(agent);
+    if (versions_.at(agent).newest > versions_.at(agent).assigned) SendTakeOver(agent);
+    if (state_.stopping()) SendStop(agent);
+  }
   if (state_.stage() != RunState::Stage::kReadingClocks) return absl::OkStatus();
   return Apply(RunState::ClockRead{agent, fleet_.LeadNanos(agent)});
 }
@@ -151,7 +162,7 @@ void ActiveRun::OnAgentLeaving(AgentId agent) {
 }
 
 void ActiveRun::OnAgentSilent(AgentId agent, int64_t last_heard_ns) {
-  const absl::Duration lease = FromProto(plan_.fleet().lease());
+  const absl::Duration lease = FromProto(plan_.fleet().lease()) + kLeaseMargin;
   Apply(RunState::AgentSilent{agent, absl::StrCat("it was not heard any more"),
                               last_heard_ns + absl::ToInt64Nanoseconds(lease)})
       .IgnoreError();
@@ -229,18 +240,26 @@ absl::Status ActiveRun::OnPhaseEnded(AgentId agent, const v1::PhaseEnded& ended)
 }
 
 absl::Status ActiveRun::OnTakenOver(AgentId agent, const v1::TakenOver& taken_over) {
-  if (taken_over.run_id() != id_ || !taking_over_.contains(agent)) return absl::OkStatus();
+  const bool awaited = taken_over.run_id() == id_ && taken_over.phase() == state_.phase();
+  if (!awaited || !taking_over_.contains(agent)) return absl::OkStatus();
   const AgentId lost = taking_over_.at(agent);
-  taking_over_.erase(agent);
-  v1::Loss& loss = result_.losses()[loss_of_.at(lost)];
+  const auto found = loss_of_.find(lost);
+  v1::Loss* const loss = found == loss_of_.end() ? nullptr : &result_.losses()[found->second];
   if (!taken_over.failure().empty()) {
-    loss.set_reason(absl::StrCat(loss.reason(), "; agent ", hellos_.at(agent).name(), " could not take over: ",
-                                 OneLine(taken_over.failure(), kLongestReason)));
+    // It stays among those that are to take over: before the next phase all is dealt out anew.
+    if (loss != nullptr) {
+      loss->set_reason(absl::StrCat(loss->reason(), "; agent ", hellos_.at(agent).name(), " could not take over: ",
+                                    OneLine(taken_over.failure(), kLongestReason)));
+    }
     return absl::OkStatus();
   }
+  taking_over_.erase(agent);
   const double seconds = static_cast<double>(clock_.MonotonicNanos() - state_.start_ns()) / 1e9;
-  loss.set_taken_over_s(std::max(loss.taken_over_s(), seconds));
-  return absl::OkStatus();
+  const bool all = std::none_of(taking_over_.begin(), taking_over_.end(),
+                                [lost](const auto& entry) { return entry.second == lost; });
+  if (!all) return absl::OkStatus();
+  if (loss != nullptr) loss->set_taken_over_s(seconds);
+  return Apply(RunState::TakenOver{lost});
 }
 
 void ActiveRun::OnTargetPrepared(absl::StatusOr<v1::ServerInfo> info) {
@@ -303,7 +322,8 @@ void ActiveRun::Do(const RunState::AssignLoad&) {
   std::vector<v1::Assignment> assignments = PlanAssignments(load_plan_, NamesOf(agents), id_).value();
   for (size_t i = 0; i < agents.size(); ++i) {
     *assignments[i].mutable_load() = *load_;
-    assignments[i].set_version(++versions_[agents[i]]);
+    versions_[agents[i]] = {++last_version_, last_version_};
+    assignments[i].set_version(last_version_);
     v1::ControllerMessage message;
     *message.mutable_assignment() = std::move(assignments[i]);
     Send(agents[i], message);
@@ -353,7 +373,6 @@ void ActiveRun::Do(const RunState::AssignAll&) {
     Admit(agents[i]);
     for (const v1::ApplicationServer& server : assignments[i].application_servers()) parts_.Add(agents[i], server);
     result_.AddAgent(agents[i], fleet_.hello(agents[i]), assignments[i].application_servers_size());
-    ++versions_[agents[i]];
     Assign(agents[i]);
   }
 }
@@ -368,7 +387,8 @@ void ActiveRun::Assign(AgentId agent) {
   v1::Assignment& assignment = *message.mutable_assignment();
   assignment = PlanCommon(plan_, id_, numbers_.size());
   assignment.set_agent(numbers_.at(agent));
-  assignment.set_version(versions_.at(agent));
+  versions_[agent] = {++last_version_, last_version_};
+  assignment.set_version(last_version_);
   assignment.set_next_phase(state_.phase());
   const Parts::Servers& servers = parts_.of(agent);
   *assignment.mutable_application_servers() = {servers.begin(), servers.end()};
@@ -378,12 +398,21 @@ void ActiveRun::Assign(AgentId agent) {
 
 void ActiveRun::Do(const RunState::Reassign& command) {
   const std::vector<AgentId> agents = state_.agents();
-  for (const AgentId agent : command.newcomers) Admit(agent);
-  const std::set<AgentId> changed = parts_.Rebalance(agents, command.newcomers);
+  // Some may have been lost by the same event.
+  if (agents.empty()) return;
+  std::vector<AgentId> newcomers;
+  for (const AgentId agent : command.newcomers) {
+    if (!state_.TakesPart(agent)) continue;
+    Admit(agent);
+    newcomers.push_back(agent);
+  }
+  std::set<AgentId> changed = parts_.Rebalance(agents, newcomers);
+  for (const auto& [taker, lost] : std::exchange(taking_over_, {})) {
+    if (changed.insert(taker).second) parts_.Renew(taker);
+  }
   for (const AgentId agent : agents) {
     result_.AddAgent(agent, hellos_.at(agent), static_cast<int>(parts_.of(agent).size()));
     if (changed.contains(agent)) {
-      ++versions_[agent];
       Assign(agent);
     } else {
       events_.emplace_back(RunState::AgentReady{agent});
@@ -397,21 +426,29 @@ void ActiveRun::Do(const RunState::TakeOver& command) {
     if (fleet_.StreamOf(agent) && !state_.EndedPhase(agent)) receivers.push_back(agent);
   }
   if (receivers.empty()) return;
-  for (auto& [agent, servers] : parts_.TakeOver(command.agent, receivers)) {
-    v1::ControllerMessage message;
-    message.mutable_take_over()->set_run_id(id_);
-    message.mutable_take_over()->set_phase(state_.phase());
-    for (v1::ApplicationServer& server : Remaining(command.agent, std::move(servers))) {
-      *message.mutable_take_over()->add_application_servers() = std::move(server);
-    }
+  parts_.Change(command.agent, Remaining(command.agent, parts_.of(command.agent)));
+  for (const AgentId agent : parts_.TakeOver(command.agent, receivers)) {
+    versions_[agent].newest = ++last_version_;
     taking_over_[agent] = command.agent;
-    Send(agent, message);
+    // Not before it is on disk: another controller might give them to somebody else.
+    to_take_over_.insert(agent);
   }
+  save_soon_ = true;
+}
+
+void ActiveRun::SendTakeOver(AgentId agent) {
+  v1::ControllerMessage message;
+  v1::TakeOver& take_over = *message.mutable_take_over();
+  take_over.set_run_id(id_);
+  take_over.set_phase(state_.phase());
+  take_over.set_version(versions_.at(agent).newest);
+  const Parts::Servers& servers = parts_.of(agent);
+  *take_over.mutable_application_servers() = {servers.begin(), servers.end()};
+  Send(agent, message);
 }
 
 // In a phase that is limited by transactions: what was not started yet, as far as is known.
-std::vector<v1::ApplicationServer> ActiveRun::Remaining(AgentId agent,
-                                                        std::vector<v1::ApplicationServer> servers) const {
+Parts::Servers ActiveRun::Remaining(AgentId agent, Parts::Servers servers) const {
   const int phase = static_cast<int>(state_.phase());
   const Merger* const merger = phases_.merger(state_.phase());
   const bool counted = plan_.phases(phase).has_transactions() && plan_.phases(phase).load().has_closed();
@@ -441,18 +478,20 @@ void ActiveRun::Do(const RunState::ReadClocks&) {
   for (AgentId agent : state_.agents()) fleet_.ProbeFrom(agent, clock_.MonotonicNanos());
 }
 
-void ActiveRun::Do(const RunState::StartPhase& command) {
-  const std::vector<AgentId> agents = state_.agents();
-  phases_.Begin(command.phase, agents);
+void ActiveRun::Do(const RunState::StartPlanned& command) {
+  phases_.Plan(command.phase, state_.agents());
   to_start_.clear();
-  taking_over_.clear();
-  for (AgentId agent : agents) {
+  save_soon_ = save_asked_ = true;
+}
+
+void ActiveRun::Do(const RunState::StartPhase& command) {
+  phases_.Begin(command.phase);
+  for (AgentId agent : state_.agents()) {
     SendStart(agent);
     // Once more when it has begun, so that the skew is measured by more than the offset that it was started
     // with.
     fleet_.ProbeFrom(agent, command.start_ns);
   }
-  save_soon_ = true;
 }
 
 void ActiveRun::SendStart(AgentId agent) {

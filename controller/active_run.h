@@ -63,8 +63,8 @@ class ActiveRun {
 
   void Cancel();
   // Each of them of an agent that is in the fleet. An error: it broke the protocol.
-  // `held`: what it holds of this run; null: nothing.
-  absl::Status OnAgentJoined(AgentId agent, const v1::HeldRun* held);
+  // `held`: what it holds of this run; null: nothing. `more_to_come`: of what it has done.
+  absl::Status OnAgentJoined(AgentId agent, const v1::HeldRun* held, bool more_to_come);
   absl::Status OnReady(AgentId agent, const v1::Ready& ready);
   absl::Status OnFailed(AgentId agent, const v1::Failed& failed);
   absl::Status OnClockReply(AgentId agent);
@@ -93,14 +93,15 @@ class ActiveRun {
   void TakeAgentsIn();
   void Send(AgentId agent, const v1::ControllerMessage& message);
   // Sends again what an agent that came back has not got.
-  absl::Status CatchUp(AgentId agent, const v1::HeldRun* held);
+  absl::Status CatchUp(AgentId agent, const v1::HeldRun* held, bool more_to_come);
   // Takes part, or again.
   void Admit(AgentId agent);
   void Assign(AgentId agent);
   void SendStart(AgentId agent);
   void SendStop(AgentId agent);
   double ShareOf(AgentId agent, uint32_t phase) const;
-  std::vector<v1::ApplicationServer> Remaining(AgentId agent, std::vector<v1::ApplicationServer> servers) const;
+  void SendTakeOver(AgentId agent);
+  Parts::Servers Remaining(AgentId agent, Parts::Servers servers) const;
   // Has what happened written down, if anything has since the last time.
   void SaveIfDue();
   RunSnapshot TakeSnapshot();
@@ -118,7 +119,7 @@ class ActiveRun {
   void Do(const RunState::Reassign& command);
   void Do(const RunState::TakeOver& command);
   void Do(const RunState::ReadClocks&);
-  void Do(const RunState::Save&) { save_soon_ = save_asked_ = true; }
+  void Do(const RunState::StartPlanned& command);
   void Do(const RunState::StartPhase& command);
   void Do(const RunState::StopPhase& command);
   void Do(const RunState::ClosePhase& command);
@@ -156,12 +157,21 @@ class ActiveRun {
   // Those that ever took part, by the order in which they did: the scripts' variable agent_id.
   std::map<AgentId, uint32_t> numbers_;
   std::map<AgentId, v1::Hello> hellos_;
-  std::map<AgentId, uint32_t> versions_;
+  // Of assignments: they count up over all agents, so that what one says of an earlier one is told apart.
+  struct Versions {
+    uint32_t newest = 0;
+    uint32_t assigned = 0;  // of the assignment itself, without what was taken over after it
+  };
+  std::map<AgentId, Versions> versions_;
+  uint32_t last_version_ = 0;
   Parts parts_;
   // Back in the phase under way, but without knowing that it began: are told when their clocks are known.
   std::set<AgentId> to_start_;
   // Which loss in the result is whose, where others may yet take over.
   std::map<AgentId, size_t> loss_of_;
+  // To be told what they take over once it is on disk, and those for which that is under way.
+  std::set<AgentId> to_take_over_;
+  std::set<AgentId> being_saved_;
   // Who takes over from whom, and has not said that it has.
   std::map<AgentId, AgentId> taking_over_;
   std::map<AgentId, double> connecting_us_;

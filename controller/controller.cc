@@ -148,7 +148,7 @@ absl::Status Controller::OnHello(StreamId stream, const v1::Hello& hello) {
     outside_.Send(stream, message);
     held = nullptr;
   }
-  return run_ ? run_->OnAgentJoined(agent, held) : absl::OkStatus();
+  return run_ ? run_->OnAgentJoined(agent, held, hello.unacknowledged() > 0) : absl::OkStatus();
 }
 
 void Controller::OnStreamEnded(StreamId stream) {

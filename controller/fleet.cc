@@ -214,6 +214,7 @@ std::vector<AgentId> Fleet::TakeSilent(int64_t now_ns) {
 
 void Fleet::ProbeFrom(AgentId agent, int64_t from_ns) {
   Member& member = members_.at(agent);
+  if (!member.stream) return;
   member.probes_left = kProbes;
   member.next_probe_ns = from_ns;
   next_probe_ns_ = std::min(next_probe_ns_, from_ns);

@@ -69,7 +69,7 @@ class Fleet {
   // When there may be one; INT64_MAX: never.
   int64_t NextSilenceNanos() const { return next_silence_ns_; }
 
-  // Has the agent's clock probed some times in a row, the first time at `from_ns`.
+  // Has the agent's clock probed some times in a row, the first time at `from_ns`; not where it is away.
   void ProbeFrom(AgentId agent, int64_t from_ns);
   // When the next probe is due; INT64_MAX: none.
   int64_t NextProbeNanos() const { return next_probe_ns_; }

@@ -27,19 +27,19 @@ void Parts::Renew(AgentId agent) {
   std::for_each(parts_[agent].begin(), parts_[agent].end(), GiveAnew);
 }
 
-std::map<AgentId, Parts::Servers> Parts::TakeOver(AgentId lost, const std::vector<AgentId>& receivers) {
+std::set<AgentId> Parts::TakeOver(AgentId lost, const std::vector<AgentId>& receivers) {
   Servers orphans = std::move(parts_[lost]);
   parts_.erase(lost);
-  std::map<AgentId, Servers> taken;
+  std::set<AgentId> takers;
   for (v1::ApplicationServer& server : orphans) {
     GiveAnew(server);
     const AgentId receiver = *std::min_element(receivers.begin(), receivers.end(), [this](AgentId a, AgentId b) {
       return parts_[a].size() < parts_[b].size();
     });
-    taken[receiver].push_back(server);
+    takers.insert(receiver);
     parts_[receiver].push_back(std::move(server));
   }
-  return taken;
+  return takers;
 }
 
 Parts::Servers Parts::TakeOrphans(const std::vector<AgentId>& agents) {

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "controller/controller_outside.h"
@@ -20,11 +21,12 @@ class Parts {
   // Empty where it has none.
   const Servers& of(AgentId agent) const;
 
+  void Change(AgentId agent, Servers servers) { parts_[agent] = std::move(servers); }
   // It emulates the same, but anew.
   void Renew(AgentId agent);
-  // What `lost` emulated goes to `receivers`, of which there is one at least: the ones with the fewest first. What each
-  // of them gets.
-  std::map<AgentId, Servers> TakeOver(AgentId lost, const std::vector<AgentId>& receivers);
+  // What `lost` emulated goes to `receivers`, of which there is one at least: the ones with the fewest first. Those
+  // that got any.
+  std::set<AgentId> TakeOver(AgentId lost, const std::vector<AgentId>& receivers);
   // What those that are not among `agents` emulated goes to `newcomers`, or to all where there are none; then newcomers
   // get as many as the others, from those with the most. All application servers of an agent whose part has changed
   // count as given anew. The agents whose part has changed.

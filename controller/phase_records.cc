@@ -5,7 +5,8 @@
 
 namespace trunkload {
 
-void PhaseRecords::Begin(uint32_t phase, const std::vector<AgentId>& agents) {
+void PhaseRecords::Plan(uint32_t phase, const std::vector<AgentId>& agents) {
+  records_.erase(phase);
   records_.emplace(phase, Record{.merger = Merger(plan_, phase, agents), .starts = {}});
 }
 
@@ -96,6 +97,8 @@ absl::Status PhaseRecords::Restore(std::vector<RunSnapshot::Phase> phases) {
     absl::StatusOr<Merger> merger = Merger::Restore(plan_, state, std::move(phase.points));
     if (!merger.ok()) return merger.status();
     Record record{.merger = *std::move(merger), .starts = {}};
+    // It may not have been, but then it is about to be.
+    record.begun = true;
     record.closed = state.closed();
     record.seconds = state.seconds();
     record.changed = false;
@@ -113,7 +116,7 @@ absl::Status PhaseRecords::Restore(std::vector<RunSnapshot::Phase> phases) {
 
 void PhaseRecords::Finish() {
   for (const auto& [phase, record] : records_) {
-    result_.AddPhase(phase, record.seconds, record.merger, record.starts);
+    if (record.begun) result_.AddPhase(phase, record.seconds, record.merger, record.starts);
   }
   records_.clear();
 }

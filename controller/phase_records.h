@@ -22,7 +22,10 @@ class PhaseRecords {
   // Both must outlive this.
   PhaseRecords(const v1::Plan& plan, RunResultBuilder& result) : plan_(plan), result_(result) {}
 
-  void Begin(uint32_t phase, const std::vector<AgentId>& agents);
+  // Once more where the start is planned anew.
+  void Plan(uint32_t phase, const std::vector<AgentId>& agents);
+  // Agents are told of it. One that is not begun is not part of the result.
+  void Begin(uint32_t phase) { records_.at(phase).begun = true; }
   // Of a phase that was begun, as long as something of it may come; else null.
   const Merger* merger(uint32_t phase) const;
 
@@ -47,6 +50,7 @@ class PhaseRecords {
   struct Record {
     Merger merger;
     std::map<AgentId, RunResultBuilder::Start> starts;
+    bool begun = false;
     bool closed = false;
     double seconds = 0;
     bool changed = true;

@@ -9,6 +9,8 @@
 namespace trunkload {
 namespace {
 
+// More assignments than are made between two checkpoints.
+constexpr uint32_t kVersionsBetween = 1'000'000;
 constexpr int64_t kSaveNanos = 1'000'000'000;
 
 // By the monotonic clock; through wall clocks where the machine is another, or was started again.
@@ -25,6 +27,7 @@ void ActiveRun::SaveIfDue() {
   if (!save_soon_ && now_ns < next_save_ns_) return;
   saving_ = true;
   dirty_ = save_soon_ = false;
+  being_saved_ = std::exchange(to_take_over_, {});
   save_answers_ = std::exchange(save_asked_, false);
   next_save_ns_ = now_ns + kSaveNanos;
   outside_.Save(TakeSnapshot());
@@ -40,6 +43,9 @@ void ActiveRun::OnSaved(const absl::Status& status) {
     v1::ControllerMessage message;
     message.mutable_acknowledge()->set_sequence(sequence);
     Send(agent, message);
+  }
+  for (const AgentId agent : being_saved_) {
+    if (state_.TakesPart(agent) && state_.stage() == RunState::Stage::kRunning) SendTakeOver(agent);
   }
   if (save_answers_) Apply(RunState::Saved{}).IgnoreError();
 }
@@ -74,6 +80,7 @@ v1::RunCheckpoint ActiveRun::Checkpoint() const {
     start.set_wall_ns(clock_.WallNanos() - (clock_.MonotonicNanos() - state_.start_ns()));
   }
   run.set_cancelled(state_.cancelled());
+  run.set_version(last_version_);
   for (const auto& [id, number] : numbers_) {
     v1::AgentCheckpoint& agent = *run.add_agents();
     agent.set_id(id);
@@ -81,7 +88,8 @@ v1::RunCheckpoint ActiveRun::Checkpoint() const {
     *agent.mutable_hello() = hellos_.at(id);
     agent.set_gone(!fleet_.contains(id));
     if (!agent.gone()) agent.set_sequence(fleet_.sequence(id));
-    agent.set_version(versions_.at(id));
+    agent.set_assigned_version(versions_.at(id).assigned);
+    agent.set_version(versions_.at(id).newest);
     const Parts::Servers& servers = parts_.of(id);
     *agent.mutable_application_servers() = {servers.begin(), servers.end()};
     agent.set_ended_phase(state_.EndedPhase(id));
@@ -125,6 +133,8 @@ absl::Status ActiveRun::Restore(RunSnapshot snapshot) {
     return absl::DataLossError("a phase that its plan does not have");
   }
   if (position.begun) position.start_ns = ToMonotonic(run.start(), boot_id_, clock_);
+  // Those that were given out after the checkpoint are fewer.
+  last_version_ = run.version() + kVersionsBetween;
   // Before the first phase it does not matter who was there: all is assigned anew.
   const bool any_phase = position.phase > 0 || position.begun;
   for (const v1::AgentCheckpoint& agent : run.agents()) {
@@ -132,7 +142,7 @@ absl::Status ActiveRun::Restore(RunSnapshot snapshot) {
     if (!agent.gone()) fleet_.Restore(agent.id(), agent.hello(), agent.sequence(), now_ns);
     numbers_[agent.id()] = agent.number();
     hellos_[agent.id()] = agent.hello();
-    versions_[agent.id()] = agent.version();
+    versions_[agent.id()] = {.newest = agent.version(), .assigned = agent.assigned_version()};
     for (const v1::ApplicationServer& server : agent.application_servers()) {
       if (server.shares_size() != plan_.phases_size()) return absl::DataLossError("application servers without shares");
       parts_.Add(agent.id(), server);
@@ -140,8 +150,13 @@ absl::Status ActiveRun::Restore(RunSnapshot snapshot) {
     result_.AddAgent(agent.id(), agent.hello(), agent.application_servers_size());
     result_.SetConnecting(agent.id(), agent.connecting_us());
     if (agent.lost()) {
-      position.unserved = position.unserved || agent.application_servers_size() > 0;
+      if (agent.application_servers_size() > 0) position.unserved.insert(agent.id());
       continue;
+    }
+    // Whether it has taken over what it was to is not known.
+    if (agent.version() > agent.assigned_version()) {
+      taking_over_[agent.id()] = agent.id();
+      position.unserved.insert(agent.id());
     }
     position.agents[agent.id()] = {.name = agent.hello().name(), .ended_phase = agent.ended_phase()};
   }

@@ -18,6 +18,9 @@ constexpr absl::Duration kSetUpLimit = absl::Minutes(10);
 constexpr absl::Duration kSetUpLimitPerRow = absl::Milliseconds(1);
 // Agents answer clock probes within a round trip.
 constexpr absl::Duration kReadClocksLimit = absl::Seconds(10);
+// What writing down the start of a phase takes at first, and at most.
+constexpr absl::Duration kSaveAllowance = absl::Milliseconds(50);
+constexpr absl::Duration kStartLimit = absl::Seconds(30);
 // In a phase that only a number of transactions ends, an agent that has sent nothing for so long is lost: a
 // live one sends an interval each second.
 constexpr absl::Duration kSilenceLimit = absl::Minutes(1);
@@ -71,7 +74,6 @@ RunState::RunState(const v1::Plan& plan, uint32_t agents_wanted, absl::Duration 
   }
   if (!position.begun) {
     stage_ = Stage::kReadingClocks;
-    saved_ = true;
     deadline_ns_ = lease_ends_ns;
     return;
   }
@@ -127,11 +129,11 @@ absl::Status RunState::On(const AgentBack& event) {
 absl::Status RunState::On(const AgentUnassigned& event) {
   absl::StatusOr<Agent*> agent = Find(event.agent);
   if (!agent.ok()) return agent.status();
-  if (stage_ != Stage::kConnecting && stage_ != Stage::kReadingClocks) {
+  if (stage_ != Stage::kConnecting && stage_ != Stage::kReadingClocks && stage_ != Stage::kStarting) {
     return absl::FailedPreconditionError("an agent lost its assignment in a phase");
   }
   (*agent)->ready = false;
-  if (stage_ == Stage::kReadingClocks) {
+  if (stage_ != Stage::kConnecting) {
     stage_ = Stage::kConnecting;
     deadline_ns_ = After(now_ns_, connect_);
   }
@@ -225,13 +227,29 @@ absl::Status RunState::On(const ClockRead& event) {
   if (stage_ != Stage::kReadingClocks) return absl::FailedPreconditionError("no clocks were to be read");
   (*agent)->clock_read = true;
   (*agent)->lead_ns = event.lead_ns;
-  StartPhaseIfAllRead();
+  PlanStartIfAllRead();
   return absl::OkStatus();
 }
 
 absl::Status RunState::On(const Saved&) {
-  saved_ = true;
-  if (stage_ == Stage::kReadingClocks) StartPhaseIfAllRead();
+  if (stage_ != Stage::kStarting) return absl::OkStatus();
+  if (now_ns_ + lead_ns_ > start_ns_) {
+    // The disk was slower than was allowed for.
+    PlanStart();
+    return absl::OkStatus();
+  }
+  stage_ = Stage::kRunning;
+  deadline_ns_ = After(start_ns_, planned_[phase_]);
+  for (auto& [id, agent] : agents_) {
+    agent.ended_phase = false;
+    agent.heard_ns = start_ns_;
+  }
+  commands_.emplace_back(StartPhase{phase_, start_ns_});
+  return absl::OkStatus();
+}
+
+absl::Status RunState::On(const TakenOver& event) {
+  unserved_.erase(event.lost);
   return absl::OkStatus();
 }
 
@@ -284,6 +302,8 @@ absl::Status RunState::On(const TimePassed&) {
 }
 
 void RunState::OnDeadline() {
+  // As it was when the controller before this one was killed.
+  if (InPhase() && EveryAgentEndedPhase()) return EndPhaseIfAllHave();
   switch (stage_) {
     case Stage::kWaitingForAgents:
       End(absl::DeadlineExceededError(absl::StrCat("only ", agents_.size(), " of ", agents_wanted_,
@@ -311,6 +331,11 @@ void RunState::OnDeadline() {
       LoseThoseThat(
           [](const Agent& agent) { return !agent.clock_read; },
           absl::StrCat("it did not answer clock probes within ", absl::FormatDuration(kReadClocksLimit)));
+      break;
+    case Stage::kStarting:
+      stopped_ = absl::StrCat("the controller could not write down the start of phase ", phase_names_[phase_], " within ",
+                              absl::FormatDuration(kStartLimit));
+      End(phase_ == 0 ? absl::DeadlineExceededError(stopped_) : absl::OkStatus());
       break;
     case Stage::kRunning:
       if (cancelled_) {
@@ -355,6 +380,10 @@ bool RunState::IsReady(AgentId agent) const {
 bool RunState::EndedPhase(AgentId agent) const {
   const auto found = agents_.find(agent);
   return found != agents_.end() && found->second.ended_phase;
+}
+
+bool RunState::EveryAgentEndedPhase() const {
+  return std::all_of(agents_.begin(), agents_.end(), [](const auto& entry) { return entry.second.ended_phase; });
 }
 
 uint32_t RunState::heard() const {
@@ -417,8 +446,8 @@ void RunState::BeginPhaseOrFinish() {
 
 bool RunState::MayReassign() const {
   if (phase_ == 0) return false;
-  if (unserved_ && on_agent_lost_ == v1::ON_AGENT_LOST_REDISTRIBUTE) return true;
-  return !newcomers_.empty() && (unserved_ || taken_over_);
+  if (!unserved_.empty() && on_agent_lost_ == v1::ON_AGENT_LOST_REDISTRIBUTE) return true;
+  return !newcomers_.empty() && (!unserved_.empty() || taken_over_);
 }
 
 void RunState::StartReassigning() {
@@ -429,7 +458,7 @@ void RunState::StartReassigning() {
   }
   newcomers_.clear();
   taken_over_ = reassign.newcomers.empty();
-  unserved_ = false;
+  unserved_.clear();
   Connect(std::move(reassign));
 }
 
@@ -448,27 +477,27 @@ void RunState::ReadClocksIfAllReady() {
 void RunState::StartReadingClocks() {
   stage_ = Stage::kReadingClocks;
   deadline_ns_ = After(now_ns_, kReadClocksLimit);
-  saved_ = false;
   for (auto& [id, agent] : agents_) agent.clock_read = false;
   commands_.emplace_back(ReadClocks{});
-  commands_.emplace_back(Save{});
 }
 
-void RunState::StartPhaseIfAllRead() {
-  if (!saved_) return;
-  int64_t lead_ns = 0;
+void RunState::PlanStartIfAllRead() {
+  lead_ns_ = 0;
   for (const auto& [id, agent] : agents_) {
     if (!agent.clock_read) return;
-    lead_ns = std::max(lead_ns, agent.lead_ns);
+    lead_ns_ = std::max(lead_ns_, agent.lead_ns);
   }
-  stage_ = Stage::kRunning;
-  start_ns_ = now_ns_ + lead_ns;
-  deadline_ns_ = After(start_ns_, planned_[phase_]);
-  for (auto& [id, agent] : agents_) {
-    agent.ended_phase = false;
-    agent.heard_ns = start_ns_;
-  }
-  commands_.emplace_back(StartPhase{phase_, start_ns_});
+  for (auto& [id, agent] : agents_) agent.ended_phase = false;
+  save_allowance_ = kSaveAllowance;
+  PlanStart();
+}
+
+void RunState::PlanStart() {
+  stage_ = Stage::kStarting;
+  start_ns_ = now_ns_ + lead_ns_ + absl::ToInt64Nanoseconds(save_allowance_);
+  save_allowance_ *= 4;
+  deadline_ns_ = After(now_ns_, kStartLimit);
+  commands_.emplace_back(StartPlanned{phase_});
 }
 
 void RunState::StartDraining(absl::Duration drain_timeout) {
@@ -478,8 +507,7 @@ void RunState::StartDraining(absl::Duration drain_timeout) {
 }
 
 void RunState::EndPhaseIfAllHave() {
-  const auto ended = [](const auto& entry) { return entry.second.ended_phase; };
-  if (!std::all_of(agents_.begin(), agents_.end(), ended)) return;
+  if (!EveryAgentEndedPhase()) return;
   if (loading_) return FinishTables();
   commands_.emplace_back(ClosePhase{phase_});
   ++phase_;
@@ -499,7 +527,7 @@ void RunState::Lose(AgentId agent, const std::string& reason, absl::StatusCode c
   }
   const double seconds = InPhase() ? static_cast<double>(now_ns_ - start_ns_) / 1e9 : -1;
   commands_.emplace_back(LoseAgent{agent, reason, phase_, seconds, announced});
-  unserved_ = true;
+  unserved_.insert(agent);
   if (on_agent_lost_ == v1::ON_AGENT_LOST_ABORT && stopped_.empty() && !cancelled_) {
     stopped_ = absl::StrCat("agent ", name, " was lost, and fleet.on_agent_lost is abort");
     if (!agents_.empty()) return EndEarly();
@@ -511,8 +539,8 @@ void RunState::Lose(AgentId agent, const std::string& reason, absl::StatusCode c
     BeginPhaseOrFinish();
   } else if (stage_ == Stage::kConnecting) {
     ReadClocksIfAllReady();
-  } else {
-    StartPhaseIfAllRead();
+  } else if (stage_ == Stage::kReadingClocks) {
+    PlanStartIfAllRead();
   }
 }
 
@@ -521,7 +549,6 @@ void RunState::TakeOverInPhase(AgentId lost) {
   const auto loads = [](const auto& entry) { return !entry.second.ended_phase && !entry.second.silent; };
   if (!wanted || std::none_of(agents_.begin(), agents_.end(), loads)) return;
   taken_over_ = true;
-  unserved_ = false;
   commands_.emplace_back(TakeOver{lost});
 }
 

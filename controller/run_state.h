@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -27,6 +28,8 @@ class RunState {
     kFinishingTables,
     kConnecting,
     kReadingClocks,
+    // The start of the phase is being written down, before anybody hears of it.
+    kStarting,
     kRunning,
     kDraining,
     kEnded
@@ -87,6 +90,10 @@ class RunState {
     int64_t lead_ns;
   };
   struct Saved {};
+  // Others emulate all that this one did.
+  struct TakenOver {
+    AgentId lost;
+  };
   // The run is to end, in order.
   struct Cancelled {};
   // The same, because going on makes no sense.
@@ -95,7 +102,7 @@ class RunState {
   };
   struct TimePassed {};
   using Event = std::variant<AgentsJoined, AgentSilent, AgentBack, AgentUnassigned, AgentGone, AgentFailed, AgentReady, AgentReported,
-                             AgentEndedPhase, TargetPrepared, ClockRead, Saved, Cancelled, Stopped, TimePassed>;
+                             AgentEndedPhase, TargetPrepared, ClockRead, Saved, TakenOver, Cancelled, Stopped, TimePassed>;
 
   // Commands, to be carried out in order. "All" are the agents in agents().
   struct PrepareTarget {};
@@ -121,8 +128,11 @@ class RunState {
   };
   // Of all.
   struct ReadClocks {};
-  // All that has happened so far; answered by Saved.
-  struct Save {};
+  // The phase is to begin then; it is written down with all that has happened so far, which is answered by Saved.
+  // StartPhase follows, or another StartPlanned where that took too long.
+  struct StartPlanned {
+    uint32_t phase;
+  };
   struct StartPhase {
     uint32_t phase;
     int64_t start_ns;
@@ -156,7 +166,7 @@ class RunState {
   };
   using Command =
       std::variant<PrepareTarget, CancelPrepareTarget, AssignLoad, StartLoad, FinishTarget, AssignAll, Reassign, TakeOver,
-                   ReadClocks, Save, StartPhase, StopPhase, ClosePhase, LoseAgent, EndRun, Finish>;
+                   ReadClocks, StartPlanned, StartPhase, StopPhase, ClosePhase, LoseAgent, EndRun, Finish>;
 
   // Where a run was that goes on under another controller.
   struct Position {
@@ -172,7 +182,7 @@ class RunState {
     };
     // Without those that were lost. They are waited for as long as their lease and some time for dialling take.
     std::map<AgentId, Agent> agents;
-    bool unserved = false;  // application servers that nobody emulates
+    std::set<AgentId> unserved;  // lost, with application servers that nobody emulates for sure
   };
 
   // Starts waiting for `agents_wanted` agents at `now_ns`.
@@ -190,7 +200,7 @@ class RunState {
   bool loading() const { return loading_; }
   // Under way or next.
   uint32_t phase() const { return phase_; }
-  // Of the phase under way; meaningful from kRunning to kDraining.
+  // Of the phase under way; meaningful from kStarting to kDraining.
   int64_t start_ns() const { return start_ns_; }
   // Everyone there while waiting, then those that take part and were not lost.
   std::vector<AgentId> agents() const;
@@ -234,6 +244,7 @@ class RunState {
   absl::Status On(const TargetPrepared& event);
   absl::Status On(const ClockRead& event);
   absl::Status On(const Saved& event);
+  absl::Status On(const TakenOver& event);
   absl::Status On(const Cancelled& event);
   absl::Status On(const Stopped& event);
   absl::Status On(const TimePassed& event);
@@ -252,8 +263,10 @@ class RunState {
   void StartReassigning();
   void ReadClocksIfAllReady();
   void StartReadingClocks();
-  void StartPhaseIfAllRead();
+  void PlanStartIfAllRead();
+  void PlanStart();
   void StartDraining(absl::Duration drain_timeout);
+  bool EveryAgentEndedPhase() const;
   void EndPhaseIfAllHave();
   void EndEarly();
   // A lost agent before the first phase means that the run can't run.
@@ -279,15 +292,18 @@ class RunState {
   std::map<AgentId, Agent> agents_;
   // Came too late, or back, for the phase under way.
   std::map<AgentId, std::string> newcomers_;
-  // Some application servers are emulated by nobody, or by agents that took them over.
-  bool unserved_ = false;
+  // Those that were lost and whose application servers nobody emulates, as far as is known; and whether any are emulated
+  // by agents that took them over.
+  std::set<AgentId> unserved_;
   bool taken_over_ = false;
   uint32_t phase_ = 0;
   int64_t start_ns_ = 0;
   bool loading_ = false;
   bool preparing_target_ = false;
   bool target_prepared_ = false;
-  bool saved_ = false;
+  // How far ahead the start of the phase must be told.
+  int64_t lead_ns_ = 0;
+  absl::Duration save_allowance_;
   bool stopping_ = false;
   bool cancelled_ = false;
   std::string stopped_;

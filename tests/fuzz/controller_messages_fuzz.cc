@@ -33,7 +33,8 @@ class WatchedLoad : public Load {
     ++next_;
     under_way_ = true;
   }
-  void StopPhase() override { FUZZ_CHECK(under_way_, next_); }
+  void StopPhase(absl::Duration) override { FUZZ_CHECK(under_way_, next_); }
+  void TakeOver(const std::vector<v1::ApplicationServer>&) override { FUZZ_CHECK(under_way_, next_); }
   void Close() override {}
 
   void EndPhase() {

@@ -17,7 +17,9 @@ class SimulatedClock final : public Clock {
   int64_t MonotonicNanos() const override {
     return offset_ns_ + queue_.now_ns() + std::llround(static_cast<double>(queue_.now_ns()) * drift_);
   }
-  int64_t WallNanos() const override { return kWallNanos + queue_.now_ns(); }
+  int64_t WallNanos() const override { return kWallNanos + queue_.now_ns() + wall_jump_ns_; }
+  // As when somebody sets it.
+  void JumpWall(int64_t by_ns) { wall_jump_ns_ += by_ns; }
 
   // When, in simulated time, this clock shows `monotonic_ns`.
   int64_t TrueNanos(int64_t monotonic_ns) const {
@@ -32,6 +34,7 @@ class SimulatedClock final : public Clock {
   const EventQueue& queue_;
   int64_t offset_ns_;
   double drift_;
+  int64_t wall_jump_ns_ = 0;
 };
 
 }  // namespace trunkload

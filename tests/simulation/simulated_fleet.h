@@ -9,14 +9,38 @@
 #include <string>
 #include <vector>
 
+#include "agent/lease.h"
+#include "agent/outbox.h"
 #include "agent/run.h"
 #include "controller/controller.h"
 #include "tests/simulation/event_queue.h"
 #include "tests/simulation/simulated_clock.h"
 #include "tests/simulation/simulated_load.h"
+#include "tests/simulation/simulated_store.h"
 #include "tests/simulation/simulated_stream.h"
 
 namespace trunkload {
+
+// How many of each happen at random moments.
+struct Faults {
+  int agents_killed = 0;
+  // Of those, so many are started again some time later.
+  int agents_started_again = 0;
+  int agents_told_to_stop = 0;
+  // Started again some time later.
+  int controller_killed = 0;
+  int streams_reset = 0;
+  int partitions = 0;
+  // Of the controller's wall clock, by up to an hour.
+  int wall_clock_jumps = 0;
+  // The controller's disk takes up to this long for a snapshot.
+  int64_t slowest_save_ns = 20'000'000;
+  int64_t longest_downtime_ns = 12'000'000'000;
+  int64_t longest_partition_ns = 15'000'000'000;
+  // All of them happen between these.
+  int64_t from_ns = 0;
+  int64_t within_ns = 15'000'000'000;
+};
 
 struct FleetOptions {
   uint64_t seed = 1;
@@ -25,66 +49,98 @@ struct FleetOptions {
   NetworkOptions network;
   int64_t clock_offset_ns = 5'000'000'000;  // at most, either way
   double clock_drift = 100e-6;              // at most, either way
-  // So many agents' machines die, each at a random moment of the first `crash_within_ns`.
-  int crashes = 0;
-  int64_t crash_within_ns = 15'000'000'000;
+  Faults faults;
   // In simulated time; never by default.
   int64_t cancel_at_ns = INT64_MAX;
 };
 
 // A real controller and real agents' runs with simulated loads, joined by a simulated network on simulated
 // clocks; all that happens follows from the seed. Not thread-safe.
-class SimulatedFleet : private ControllerOutside {
+class SimulatedFleet : public ControllerOutside {
  public:
   explicit SimulatedFleet(FleetOptions options);
+  ~SimulatedFleet() override;
 
   // Runs the plan to its end. DEADLINE_EXCEEDED where it has not ended after an hour of simulated time.
   absl::StatusOr<v1::RunResult> Run();
 
   // Of the agents, in the order of their names.
   const std::vector<LoadHistory>& histories() const { return histories_; }
-  // The intervals that reached the controller while their agent was in the fleet.
-  const std::vector<v1::Interval>& delivered() const { return delivered_; }
+  // Intervals that the controller had taken in when the run ended, by the sequence numbers that it had reached and, where
+  // it was killed, found on its disk again.
+  std::vector<v1::Interval> Counted() const;
+  // What must never happen, and did: a load without a lease, a broken protocol, an acknowledged message that is not on disk.
+  std::vector<std::string> violations() const { return violations_; }
   const std::vector<v1::Progress>& progress() const { return progress_; }
   int results() const { return results_; }
+  // How often a controller went on with the run of the one before.
+  int resumed() const { return resumed_; }
+  int64_t now_ns() const { return queue_.now_ns(); }
+  int64_t cancelled_ns() const { return cancelled_ns_; }
 
  private:
-  struct Agent {
-    Agent(SimulatedFleet& fleet, int index);
-    std::string name;
-    SimulatedClock clock;
-    SimulatedStream to_agent;
-    SimulatedStream to_controller;
-    std::unique_ptr<trunkload::Run> run;
-  };
-  // Owned by the agent's run, which may drop it while the queue still holds its events.
+  // An agent's process, and its connections. Kept until the end: the queue may hold events of theirs.
+  struct Link;
+  struct Process;
   class LoadHandle;
 
-  void Send(AgentId to, const v1::ControllerMessage& message) override;
-  void Disconnect(AgentId agent, const absl::Status& why) override;
+  void Send(StreamId to, const v1::ControllerMessage& message) override;
+  void Disconnect(StreamId stream, const absl::Status& why) override;
   void PrepareTarget(const v1::Plan& plan) override;
   void FinishTarget(const v1::Plan& plan, bool) override { PrepareTarget(plan); }
   void CancelPrepareTarget() override { ++preparation_; }
+  void Save(RunSnapshot snapshot) override;
   void OnProgress(const v1::Progress& progress) override { progress_.push_back(progress); }
   void OnRunEnded(absl::StatusOr<v1::RunResult> result) override;
 
-  void Join(AgentId id);
-  void Break(AgentId id);
-  void ToController(AgentId from, v1::AgentMessage message);
+  // Processes.
+  void StartAgent(int index);
+  void KillAgent(int index);
+  void StartController();
+  void KillController();
+  void PlanFaults();
+  void At(int64_t time_ns, std::function<void()> event);
+
+  // One agent's way to the controller.
+  void Dial(Process& process);
+  void Redial(Process& process);
+  void Connect(Process& process);
+  // The agent gives the link up; the controller hears of it if it can.
+  void Break(Process& process);
+  void Pump(Process& process);
+  void Tick(Process& process);
+  void Beat(Process& process);
+  void Deliver(Process& process, StreamId stream, const v1::AgentMessage& message);
+  void CheckLease(const Process& process);
+  int64_t Between(int64_t low, int64_t high) { return std::uniform_int_distribution<int64_t>(low, high)(random_); }
 
   FleetOptions options_;
   std::mt19937_64 random_;
   EventQueue queue_;
   SimulatedClock clock_;
   std::vector<LoadHistory> histories_;
-  std::deque<std::unique_ptr<SimulatedLoad>> loads_;
-  std::deque<Agent> agents_;
-  Controller controller_;
+  std::deque<SimulatedClock> agent_clocks_;
+  std::vector<int64_t> cut_off_until_ns_;
+  std::deque<std::unique_ptr<Process>> processes_;
+  // The living one of each agent; null: none.
+  std::vector<Process*> alive_;
+  std::map<StreamId, Process*> streams_;
+  StreamId last_stream_ = 0;
+
+  std::unique_ptr<Controller> controller_;
+  uint64_t incarnation_ = 0;
+  SimulatedStore store_;
+  std::optional<RunSnapshot> saving_;
+  std::string run_id_;
   uint64_t preparation_ = 0;
   int results_ = 0;
+  int resumed_ = 0;
+  int64_t cancelled_ns_ = INT64_MAX;
   std::optional<absl::StatusOr<v1::RunResult>> result_;
-  std::vector<v1::Interval> delivered_;
+  // By process: the highest sequence number that the controller has taken in.
+  std::map<uint64_t, uint64_t> taken_in_;
   std::vector<v1::Progress> progress_;
+  std::vector<std::string> violations_;
 };
 
 }  // namespace trunkload

@@ -1,6 +1,7 @@
 #include "tests/simulation/simulated_load.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/histogram.h"
 #include "common/script/script_parser.h"
@@ -31,7 +32,7 @@ void SimulatedLoad::Open(const v1::Assignment& assignment) {
     const absl::StatusOr<Script> parsed = ParseScript(ScriptSource(script.name(), script.text()), names);
     commands_.push_back(script.per_command() && parsed.ok() ? parsed->commands.size() : 0);
   }
-  history_.phases.assign(static_cast<size_t>(assignment.phases_size()), {});
+  history_.phases.resize(static_cast<size_t>(assignment.phases_size()));
   queue_.After(Uniform(5, 300) * kMillisecond, [this, generation = generation_] {
     if (generation != generation_) return;
     uint32_t connections = 0;
@@ -45,6 +46,7 @@ void SimulatedLoad::StartPhase(uint32_t phase, int64_t start_ns) {
   phase_ = phase;
   planned_start_ns_ = start_ns;
   under_way_ = true;
+  stopping_ = false;
   next_number_ = 0;
   next_second_ = 0;
   const int64_t start_true_ns = std::max(queue_.now_ns(), clock_.TrueNanos(start_ns));
@@ -53,9 +55,37 @@ void SimulatedLoad::StartPhase(uint32_t phase, int64_t start_ns) {
 
 void SimulatedLoad::Begin() {
   history_.phases[phase_].started_ns = queue_.now_ns();
+  for (const v1::ApplicationServer& server : assignment_.application_servers()) Serve(server);
+  // One that begins late does not make up for it.
+  next_second_ = ElapsedSeconds();
   After(kSecond, &SimulatedLoad::Slice);
   const int64_t duration_ns = assignment_.phases(static_cast<int>(phase_)).duration().seconds() * kSecond;
-  After(duration_ns + Uniform(0, kLongestDrain), &SimulatedLoad::EndPhase);
+  const int64_t late_ns = std::max<int64_t>(0, queue_.now_ns() - clock_.TrueNanos(planned_start_ns_));
+  After(std::max<int64_t>(0, duration_ns - late_ns), &SimulatedLoad::Drain);
+}
+
+void SimulatedLoad::Drain() {
+  if (std::exchange(stopping_, true) || !under_way_) return;
+  StopServing();
+  After(Uniform(0, kLongestDrain), &SimulatedLoad::EndPhase);
+}
+
+void SimulatedLoad::StopServing() {
+  for (const auto& [server, from_ns] : serving_) history_.spans.push_back({server, phase_, from_ns, queue_.now_ns()});
+  serving_.clear();
+}
+
+void SimulatedLoad::Close() {
+  ++generation_;
+  StopServing();
+}
+
+void SimulatedLoad::TakeOver(const std::vector<v1::ApplicationServer>& servers) {
+  queue_.After(Uniform(5, 300) * kMillisecond, [this, servers, generation = generation_] {
+    if (generation != generation_ || !under_way_ || stopping_) return;
+    for (const v1::ApplicationServer& server : servers) Serve(server);
+    events_->OnTakenOver(phase_, clock_.MonotonicNanos(), "");
+  });
 }
 
 void SimulatedLoad::Slice() {
@@ -66,12 +96,18 @@ void SimulatedLoad::Slice() {
 }
 
 uint32_t SimulatedLoad::ElapsedSeconds() const {
-  const int64_t started_ns = history_.phases[phase_].started_ns;
-  return started_ns < 0 ? 0 : static_cast<uint32_t>((queue_.now_ns() - started_ns) / kSecond);
+  if (history_.phases[phase_].started_ns < 0) return 0;
+  const int64_t elapsed_ns = queue_.now_ns() - clock_.TrueNanos(planned_start_ns_);
+  return static_cast<uint32_t>(std::max<int64_t>(0, elapsed_ns) / kSecond);
 }
 
-void SimulatedLoad::StopPhase() {
-  if (under_way_) After(Uniform(0, kLongestDrain), &SimulatedLoad::EndPhase);
+void SimulatedLoad::StopPhase(absl::Duration drain_timeout) {
+  if (!under_way_) return;
+  if (drain_timeout > absl::ZeroDuration()) return Drain();
+  stopping_ = true;
+  StopServing();
+  // Never from within the call.
+  After(0, &SimulatedLoad::EndPhase);
 }
 
 void SimulatedLoad::EndPhase() {
@@ -95,7 +131,8 @@ void SimulatedLoad::SendInterval() {
   interval.set_phase(phase_);
   interval.set_number(next_number_++);
   interval.set_first_second(next_second_);
-  interval.set_last_second(std::max(next_second_, under_way_ ? ElapsedSeconds() - 1 : ElapsedSeconds()));
+  const uint32_t elapsed = ElapsedSeconds();
+  interval.set_last_second(std::max(next_second_, under_way_ && elapsed > 0 ? elapsed - 1 : elapsed));
   next_second_ = interval.last_second() + 1;
   Histogram lag;
   for (int i = 0; i < assignment_.scripts_size(); ++i) *interval.add_scripts() = MakeScript(commands_[i]);

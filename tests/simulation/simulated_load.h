@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "agent/load.h"
@@ -18,6 +20,14 @@ struct LoadHistory {
   };
   std::vector<Phase> phases;
   std::string protocol_error;
+  // When transactions of which application server were started, in simulated time.
+  struct Span {
+    uint32_t server;
+    uint32_t phase;
+    int64_t from_ns;
+    int64_t to_ns;
+  };
+  std::vector<Span> spans;
 };
 
 // A load without a database: makes plausible intervals, one a second and some late ones of several seconds,
@@ -31,15 +41,20 @@ class SimulatedLoad : public Load {
 
   void Open(const v1::Assignment& assignment) override;
   void StartPhase(uint32_t phase, int64_t start_ns) override;
-  void StopPhase() override;
-  void Close() override { ++generation_; }
+  void StopPhase(absl::Duration drain_timeout) override;
+  void TakeOver(const std::vector<v1::ApplicationServer>& servers) override;
+  void Close() override;
+  bool loading() const { return !serving_.empty(); }
 
  private:
   void After(int64_t delay_ns, void (SimulatedLoad::*step)());
   void Begin();
   void Slice();
+  void Drain();
   void EndPhase();
   void SendInterval();
+  void Serve(const v1::ApplicationServer& server) { serving_[server.number()] = queue_.now_ns(); }
+  void StopServing();
   v1::ScriptInterval MakeScript(size_t commands);
   int64_t Uniform(int64_t low, int64_t high) {
     return std::uniform_int_distribution<int64_t>(low, high)(random_);
@@ -58,6 +73,8 @@ class SimulatedLoad : public Load {
   uint32_t phase_ = 0;
   int64_t planned_start_ns_ = 0;
   bool under_way_ = false;
+  bool stopping_ = false;
+  std::map<uint32_t, int64_t> serving_;
   uint64_t next_number_ = 0;
   uint32_t next_second_ = 0;
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <random>
@@ -34,18 +35,27 @@ class SimulatedStream {
     std::bernoulli_distribution lost(options_.loss);
     for (int64_t time_out_ns = kFirstTimeOutNanos; lost(random_); time_out_ns *= 2) delay_ns += time_out_ns;
     newest_arrival_ns_ = std::max(newest_arrival_ns_, queue_.now_ns() + delay_ns);
-    queue_.At(newest_arrival_ns_, [this, deliver = std::move(deliver)] {
-      if (!broken_) deliver();
-    });
+    Deliver(newest_arrival_ns_, std::move(deliver));
   }
+  // Nothing arrives before then: the network is cut in two.
+  void Block(int64_t until_ns) { blocked_until_ns_ = std::max(blocked_until_ns_, until_ns); }
   void Break() { broken_ = true; }
   bool broken() const { return broken_; }
 
  private:
+  void Deliver(int64_t at_ns, std::function<void()> deliver) {
+    queue_.At(at_ns, [this, deliver = std::move(deliver)]() mutable {
+      if (broken_) return;
+      if (queue_.now_ns() < blocked_until_ns_) return Deliver(blocked_until_ns_, std::move(deliver));
+      deliver();
+    });
+  }
+
   EventQueue& queue_;
   std::mt19937_64& random_;
   const NetworkOptions options_;
   int64_t newest_arrival_ns_ = 0;
+  int64_t blocked_until_ns_ = 0;
   bool broken_ = false;
 };
 
