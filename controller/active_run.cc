@@ -92,7 +92,10 @@ absl::Status ActiveRun::OnAgentJoined(AgentId agent, const v1::HeldRun* held, bo
 
 absl::Status ActiveRun::CatchUp(AgentId agent, const v1::HeldRun* held, bool more_to_come) {
   using Stage = RunState::Stage;
-  const bool assigned = held != nullptr && versions_.contains(agent) && held->version() >= versions_.at(agent).assigned;
+  const Versions versions = versions_.contains(agent) ? versions_.at(agent) : Versions();
+  // One that was given out after the last snapshot of the controller before this one is not what it is to have.
+  if (held != nullptr && held->version() > versions.newest) forgotten_.insert(agent);
+  const bool assigned = held != nullptr && held->version() >= versions.assigned && !forgotten_.contains(agent);
   switch (state_.stage()) {
     case Stage::kConnecting:
     case Stage::kReadingClocks:
@@ -103,13 +106,12 @@ absl::Status ActiveRun::CatchUp(AgentId agent, const v1::HeldRun* held, bool mor
       }
       if (state_.loading()) return Apply(RunState::AgentGone{agent, "it lost its assignment"});
       if (absl::Status status = Apply(RunState::AgentUnassigned{agent}); !status.ok()) return status;
-      parts_.Renew(agent);
-      Assign(agent);
+      AssignAnew(agent);
       return absl::OkStatus();
     case Stage::kRunning:
     case Stage::kDraining:
       if (state_.EndedPhase(agent)) return absl::OkStatus();
-      if (!assigned) {
+      if (!assigned && !forgotten_.contains(agent)) {
         // That its load ended, and with what, is on the way; or it never heard of the phase.
         if (held != nullptr || more_to_come) return absl::OkStatus();
         return Apply(RunState::AgentEndedPhase{agent, "its lease ended before it heard of the phase"});
@@ -377,6 +379,11 @@ void ActiveRun::Do(const RunState::AssignAll&) {
   }
 }
 
+void ActiveRun::AssignAnew(AgentId agent) {
+  parts_.Renew(agent);
+  Assign(agent);
+}
+
 void ActiveRun::Admit(AgentId agent) {
   numbers_.emplace(agent, static_cast<uint32_t>(numbers_.size()));
   hellos_[agent] = fleet_.hello(agent);
@@ -387,6 +394,7 @@ void ActiveRun::Assign(AgentId agent) {
   v1::Assignment& assignment = *message.mutable_assignment();
   assignment = PlanCommon(plan_, id_, numbers_.size());
   assignment.set_agent(numbers_.at(agent));
+  forgotten_.erase(agent);
   versions_[agent] = {++last_version_, last_version_};
   assignment.set_version(last_version_);
   assignment.set_next_phase(state_.phase());
@@ -475,6 +483,11 @@ double ActiveRun::ShareOf(AgentId agent, uint32_t phase) const {
 }
 
 void ActiveRun::Do(const RunState::ReadClocks&) {
+  for (AgentId agent : state_.agents()) {
+    if (!forgotten_.contains(agent)) continue;
+    AssignAnew(agent);
+    events_.emplace_back(RunState::AgentUnassigned{agent});
+  }
   for (AgentId agent : state_.agents()) fleet_.ProbeFrom(agent, clock_.MonotonicNanos());
 }
 

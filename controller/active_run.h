@@ -97,6 +97,8 @@ class ActiveRun {
   // Takes part, or again.
   void Admit(AgentId agent);
   void Assign(AgentId agent);
+  // The same application servers, as another generation of them.
+  void AssignAnew(AgentId agent);
   void SendStart(AgentId agent);
   void SendStop(AgentId agent);
   double ShareOf(AgentId agent, uint32_t phase) const;
@@ -163,6 +165,8 @@ class ActiveRun {
     uint32_t assigned = 0;  // of the assignment itself, without what was taken over after it
   };
   std::map<AgentId, Versions> versions_;
+  // Hold an assignment that is not on disk: are assigned to anew before the next phase.
+  std::set<AgentId> forgotten_;
   uint32_t last_version_ = 0;
   Parts parts_;
   // Back in the phase under way, but without knowing that it began: are told when their clocks are known.

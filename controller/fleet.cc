@@ -157,7 +157,7 @@ void Fleet::RemoveAway() {
 }
 
 void Fleet::Restore(AgentId agent, v1::Hello hello, uint64_t sequence, int64_t now_ns) {
-  last_agent_ = std::max(last_agent_, agent);
+  Reserve(agent);
   by_name_[hello.name()] = agent;
   by_instance_[hello.instance()] = agent;
   Member& member = members_[agent];

@@ -42,6 +42,8 @@ class Fleet {
   void Remove(AgentId agent);
   // Those that have no stream.
   void RemoveAway();
+  // No other agent gets this one's id.
+  void Reserve(AgentId agent) { last_agent_ = last_agent_ > agent ? last_agent_ : agent; }
   // One of a run that goes on; it is away.
   void Restore(AgentId agent, v1::Hello hello, uint64_t sequence, int64_t now_ns);
 

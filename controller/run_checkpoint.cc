@@ -139,6 +139,7 @@ absl::Status ActiveRun::Restore(RunSnapshot snapshot) {
   const bool any_phase = position.phase > 0 || position.begun;
   for (const v1::AgentCheckpoint& agent : run.agents()) {
     if (!any_phase) break;
+    fleet_.Reserve(agent.id());
     if (!agent.gone()) fleet_.Restore(agent.id(), agent.hello(), agent.sequence(), now_ns);
     numbers_[agent.id()] = agent.number();
     hellos_[agent.id()] = agent.hello();
