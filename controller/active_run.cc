@@ -111,7 +111,7 @@ absl::Status ActiveRun::CatchUp(AgentId agent, const v1::HeldRun* held, bool mor
     case Stage::kRunning:
     case Stage::kDraining:
       if (state_.EndedPhase(agent)) return absl::OkStatus();
-      if (!assigned && !forgotten_.contains(agent)) {
+      if (held == nullptr || (!assigned && !forgotten_.contains(agent))) {
         // That its load ended, and with what, is on the way; or it never heard of the phase.
         if (held != nullptr || more_to_come) return absl::OkStatus();
         return Apply(RunState::AgentEndedPhase{agent, "its lease ended before it heard of the phase"});

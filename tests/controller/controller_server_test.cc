@@ -39,13 +39,15 @@ class ControllerServerTest : public ::testing::Test {
         grpc::CreateChannel(server_->address(), grpc::InsecureChannelCredentials()));
     agent->stream = agent->stub->Join(&agent->context);
     v1::AgentMessage message;
-    message.mutable_hello()->set_protocol(1);
+    message.mutable_hello()->set_protocol(2);
     message.mutable_hello()->set_name(name);
+    message.mutable_hello()->set_instance(++last_instance_);
     message.mutable_hello()->set_cpus(1);
     EXPECT_TRUE(agent->stream->Write(message));
     return agent;
   }
 
+  uint64_t last_instance_ = 0;
   const SystemClock clock_;
   ControllerThread controller_{clock_};
   std::unique_ptr<ControllerServer> server_;

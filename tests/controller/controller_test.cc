@@ -2,6 +2,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -41,19 +42,28 @@ v1::Plan OnePhase(uint32_t application_servers) {
 }
 
 // Agents that do only what a test has them do; their clocks are the controller's.
-class ControllerTest : public testing::Test, private ControllerOutside {
+class ControllerTest : public testing::Test, public ControllerOutside {
  protected:
+  // Streams and agents have the same numbers here.
   void Join(AgentId agent, const std::string& name) {
-    controller_.OnAgentConnected(agent);
+    controller_.OnStreamOpened(agent);
     v1::AgentMessage message;
-    message.mutable_hello()->set_protocol(1);
+    message.mutable_hello()->set_protocol(2);
     message.mutable_hello()->set_name(name);
+    message.mutable_hello()->set_instance(agent + 100);
+    controller_.OnAgentMessage(agent, message, clock_.now_ns);
+    alive_.insert(agent);
+  }
+  // Of those that bear a sequence number.
+  void Tell(AgentId agent, v1::AgentMessage message) {
+    message.set_sequence(++sequences_[agent]);
     controller_.OnAgentMessage(agent, message, clock_.now_ns);
   }
   void Ready(AgentId agent) {
     v1::AgentMessage message;
     message.mutable_ready()->set_run_id(run_id_);
-    controller_.OnAgentMessage(agent, message, clock_.now_ns);
+    message.mutable_ready()->set_version(assignments_[agent].version());
+    Tell(agent, message);
   }
   void Report(AgentId agent, uint32_t second, uint64_t transactions) {
     v1::AgentMessage message;
@@ -61,20 +71,22 @@ class ControllerTest : public testing::Test, private ControllerOutside {
     interval.set_number(second);
     interval.set_first_second(second);
     interval.set_last_second(second);
+    interval.set_run_id(run_id_);
     interval.add_scripts()->set_transactions(transactions);
-    controller_.OnAgentMessage(agent, message, clock_.now_ns);
+    Tell(agent, message);
   }
   void EndPhase(AgentId agent, uint64_t intervals) {
     v1::AgentMessage message;
     message.mutable_phase_ended()->set_intervals(intervals);
     message.mutable_phase_ended()->set_started_ns(start_ns_[agent]);
-    controller_.OnAgentMessage(agent, message, clock_.now_ns);
+    message.mutable_phase_ended()->set_run_id(run_id_);
+    Tell(agent, message);
   }
   void Fail(AgentId agent, const std::string& reason) {
     v1::AgentMessage message;
     message.mutable_failed()->set_run_id(run_id_);
     message.mutable_failed()->set_reason(reason);
-    controller_.OnAgentMessage(agent, message, clock_.now_ns);
+    Tell(agent, message);
   }
   void Start(uint32_t application_servers, uint32_t agents) {
     absl::StatusOr<std::string> id = controller_.StartRun(OnePhase(application_servers), {.agents = agents});
@@ -84,7 +96,9 @@ class ControllerTest : public testing::Test, private ControllerOutside {
   void RunUntil(int64_t time_ns) {
     while (controller_.NextTickNanos() <= time_ns) {
       clock_.now_ns = std::max(clock_.now_ns, controller_.NextTickNanos());
+      for (const AgentId agent : alive_) controller_.heartbeats().OnHeartbeat(agent + 100, clock_.now_ns);
       controller_.OnTick();
+      if (std::exchange(saving_, false)) controller_.OnSaved(saved_);
       for (const auto& [agent, reply] : std::exchange(replies_, {})) {
         controller_.OnAgentMessage(agent, reply, clock_.now_ns);
       }
@@ -113,6 +127,11 @@ class ControllerTest : public testing::Test, private ControllerOutside {
   std::map<AgentId, absl::Status> disconnected_;
   std::vector<v1::Progress> progress_;
   std::optional<absl::StatusOr<v1::RunResult>> result_;
+  std::map<AgentId, uint64_t> acknowledged_;
+  std::vector<RunSnapshot> snapshots_;
+  // What the disk says to the next ones.
+  absl::Status saved_;
+  std::set<AgentId> alive_;
   int preparations_ = 0;
   int ended_runs_told_ = 0;
 
@@ -121,6 +140,7 @@ class ControllerTest : public testing::Test, private ControllerOutside {
     if (message.has_assignment()) assignments_[to] = message.assignment();
     if (message.has_start_phase()) start_ns_[to] = message.start_phase().start_ns();
     if (message.has_end_run()) ++ended_runs_told_;
+    if (message.has_acknowledge()) acknowledged_[to] = message.acknowledge().sequence();
     if (!message.has_clock_probe()) return;
     v1::AgentMessage reply;
     reply.mutable_clock_reply()->set_number(message.clock_probe().number());
@@ -132,9 +152,15 @@ class ControllerTest : public testing::Test, private ControllerOutside {
   void PrepareTarget(const v1::Plan&) override { ++preparations_; }
   void FinishTarget(const v1::Plan&, bool) override { ++preparations_; }
   void CancelPrepareTarget() override { --preparations_; }
+  void Save(RunSnapshot snapshot) override {
+    snapshots_.push_back(std::move(snapshot));
+    saving_ = true;
+  }
   void OnProgress(const v1::Progress& progress) override { progress_.push_back(progress); }
   void OnRunEnded(absl::StatusOr<v1::RunResult> result) override { result_ = std::move(result); }
 
+  bool saving_ = false;
+  std::map<AgentId, uint64_t> sequences_;
   std::vector<std::pair<AgentId, v1::AgentMessage>> replies_;
 };
 
@@ -186,7 +212,7 @@ TEST_F(ControllerTest, AllAgentsThatAreThereTakePart) {
 }
 
 TEST_F(ControllerTest, AFirstMessageThatIsNotHelloEndsTheStream) {
-  controller_.OnAgentConnected(1);
+  controller_.OnStreamOpened(1);
   Ready(1);
   EXPECT_TRUE(absl::IsFailedPrecondition(disconnected_[1]));
   Join(2, "same");
@@ -266,7 +292,8 @@ TEST_F(ControllerTest, ClientsThatEndedMakeTheRunInvalidWithOneMessage) {
   (*script.mutable_errors())["script_error"] = 2;
   (*script.mutable_error_messages())["script_error"] = "pay:1:8: division by zero";
   interval.set_aborted_clients(2);
-  controller_.OnAgentMessage(1, message, clock_.now_ns);
+  interval.set_run_id(run_id_);
+  Tell(1, message);
   EndPhase(1, 1);
   EndPhase(2, 0);
   ASSERT_TRUE(result_ && result_->ok());
@@ -284,8 +311,9 @@ TEST_F(ControllerTest, TellsHowLongConnectingTook) {
   controller_.OnTargetPrepared(v1::ServerInfo());
   v1::AgentMessage message;
   message.mutable_ready()->set_run_id(run_id_);
+  message.mutable_ready()->set_version(assignments_[1].version());
   message.mutable_ready()->set_connecting_ns(12'500'000);
-  controller_.OnAgentMessage(1, message, clock_.now_ns);
+  Tell(1, message);
   RunUntil(clock_.now_ns + kSecond);
   EndPhase(1, 0);
   ASSERT_TRUE(result_ && result_->ok());
@@ -295,7 +323,8 @@ TEST_F(ControllerTest, TellsHowLongConnectingTook) {
   RunUntil(clock_.now_ns);
   controller_.OnTargetPrepared(v1::ServerInfo());
   message.mutable_ready()->set_run_id(run_id_);
-  controller_.OnAgentMessage(1, message, clock_.now_ns);
+  message.mutable_ready()->set_version(assignments_[1].version());
+  Tell(1, message);
   EXPECT_TRUE(absl::IsInvalidArgument(disconnected_[1]));
 }
 
@@ -303,12 +332,81 @@ TEST_F(ControllerTest, AResultIsBuiltFromWhatCameBeforeAllWereLost) {
   StartTwo();
   RunUntil(start_ns_[1] + 2 * kSecond);
   Report(1, 0, 30);
-  controller_.OnAgentLeft(1);
-  controller_.OnAgentLeft(2);
+  for (const AgentId agent : {1, 2}) {
+    controller_.OnStreamEnded(agent);
+    alive_.erase(agent);
+  }
+  RunUntil(clock_.now_ns + 15 * kSecond);
   ASSERT_TRUE(result_ && result_->ok());
   EXPECT_FALSE((*result_)->verdict().valid());
   EXPECT_EQ((*result_)->phases(0).transactions(), 30);
-  EXPECT_NEAR((*result_)->phases(0).duration_s(), 2, 0.01) << "as long as it went, not as planned";
+  EXPECT_EQ((*result_)->losses_size(), 2);
+  EXPECT_EQ((*result_)->losses(0).share(), 0.5);
+  EXPECT_EQ((*result_)->losses(0).from_s(), 1) << "the last second that is known";
+}
+
+TEST_F(ControllerTest, AcknowledgesWhatIsOnDiskAndNoMore) {
+  StartTwo();
+  RunUntil(start_ns_[1] + kSecond + kSecond / 10);
+  const uint64_t before = acknowledged_[1];
+  Report(1, 0, 30);
+  EXPECT_EQ(acknowledged_[1], before);
+  RunUntil(clock_.now_ns + 2 * kSecond);
+  EXPECT_EQ(acknowledged_[1], before + 1);
+  saved_ = absl::ResourceExhaustedError("there is no space left");
+  Report(1, 1, 30);
+  RunUntil(clock_.now_ns + kSecond * 3 / 2);
+  EXPECT_EQ(acknowledged_[1], before + 1);
+  EndPhase(1, 2);
+  EndPhase(2, 0);
+  ASSERT_TRUE(result_ && result_->ok());
+  EXPECT_THAT((*result_)->verdict().reasons(0),
+              HasSubstr("the run ended before its time: there is no space left"));
+  EXPECT_EQ((*result_)->phases(0).transactions(), 60) << "what came in is part of the result";
+}
+
+TEST_F(ControllerTest, WhatIsSentAgainCountsOnce) {
+  StartTwo();
+  RunUntil(start_ns_[1] + kSecond + kSecond / 10);
+  v1::AgentMessage message;
+  message.mutable_interval()->set_run_id(run_id_);
+  message.mutable_interval()->add_scripts()->set_transactions(30);
+  message.set_sequence(2);
+  controller_.OnAgentMessage(1, message, clock_.now_ns);
+  controller_.OnStreamEnded(1);
+  // Another stream of the same process.
+  controller_.OnStreamOpened(11);
+  v1::AgentMessage hello;
+  hello.mutable_hello()->set_protocol(2);
+  hello.mutable_hello()->set_name("a-1");
+  hello.mutable_hello()->set_instance(101);
+  hello.mutable_hello()->mutable_held()->set_run_id(run_id_);
+  hello.mutable_hello()->mutable_held()->set_version(assignments_[1].version());
+  hello.mutable_hello()->mutable_held()->set_phases_started(1);
+  hello.mutable_hello()->mutable_held()->set_phase_under_way(true);
+  controller_.OnAgentMessage(11, hello, clock_.now_ns);
+  controller_.OnAgentMessage(11, message, clock_.now_ns);
+  message = {};
+  message.set_sequence(3);
+  message.mutable_phase_ended()->set_run_id(run_id_);
+  message.mutable_phase_ended()->set_intervals(1);
+  controller_.OnAgentMessage(11, message, clock_.now_ns);
+  EndPhase(2, 0);
+  ASSERT_TRUE(result_ && result_->ok()) << disconnected_[11];
+  EXPECT_EQ((*result_)->phases(0).transactions(), 30);
+  EXPECT_EQ((*result_)->losses_size(), 0) << "it was away for no time";
+}
+
+TEST_F(ControllerTest, ADamagedSnapshotIsRefused) {
+  StartTwo();
+  RunSnapshot snapshot = snapshots_.back();
+  Controller other(clock_, *this);
+  EXPECT_TRUE(other.ResumeRun(snapshot).ok());
+  snapshot.run.set_phase(7);
+  Controller refuses(clock_, *this);
+  EXPECT_TRUE(absl::IsDataLoss(refuses.ResumeRun(snapshot).status()));
+  snapshot.run.clear_plan();
+  EXPECT_TRUE(absl::IsDataLoss(refuses.ResumeRun(snapshot).status()));
 }
 
 }  // namespace

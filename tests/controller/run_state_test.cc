@@ -20,6 +20,8 @@ constexpr int64_t kSecond = 1'000'000'000;
 v1::Plan TwoPhases() {
   v1::Plan plan;
   plan.mutable_fleet()->mutable_pool()->mutable_connect_timeout()->set_seconds(10);
+  plan.mutable_fleet()->mutable_lease()->set_seconds(10);
+  plan.mutable_fleet()->set_on_agent_lost(v1::ON_AGENT_LOST_CONTINUE);
   for (const char* name : {"warm-up", "open"}) {
     v1::Phase& phase = *plan.add_phases();
     phase.set_name(name);
@@ -31,10 +33,10 @@ v1::Plan TwoPhases() {
 }
 
 std::string Text(const RunState::Command& command) {
-  static const char* const kNames[] = {"PrepareTarget", "CancelPrepareTarget", "AssignLoad", "StartLoad",
-                                       "FinishTarget",  "AssignAll",           "ReadClocks", "StartPhase",
-                                       "StopPhase",     "ClosePhase",          "LoseAgent",  "EndRun",
-                                       "Finish"};
+  static const char* const kNames[] = {
+      "PrepareTarget", "CancelPrepareTarget", "AssignLoad", "StartLoad",    "FinishTarget", "AssignAll",
+      "Reassign",      "TakeOver",            "ReadClocks", "StartPlanned", "StartPhase",   "StopPhase",
+      "ClosePhase",    "LoseAgent",           "EndRun",     "Finish"};
   return kNames[command.index()];
 }
 
@@ -67,6 +69,8 @@ class Course {
       if (stage == Stage::kReadingClocks && i == phase) return;
       (*this)(RunState::ClockRead{1, kSecond / 10});
       (*this)(RunState::ClockRead{2, kSecond});
+      if (stage == Stage::kStarting && i == phase) return;
+      (*this)(RunState::Saved{});
       if (stage == Stage::kRunning && i == phase) return;
       now = state.DeadlineNanos();
       (*this)(RunState::TimePassed{});
@@ -97,8 +101,10 @@ TEST(RunStateTest, AWholeRun) {
   EXPECT_EQ(run(RunState::AgentReady{2}), "");
   EXPECT_EQ(run(RunState::AgentReady{1}), "ReadClocks");
   EXPECT_EQ(run(RunState::ClockRead{1, kSecond}), "");
-  EXPECT_EQ(run(RunState::ClockRead{2, kSecond / 10}), "StartPhase");
-  EXPECT_EQ(run.state.start_ns(), run.now + kSecond) << "far enough ahead for the slowest";
+  EXPECT_EQ(run(RunState::ClockRead{2, kSecond / 10}), "StartPlanned");
+  EXPECT_EQ(run.state.stage(), Stage::kStarting);
+  EXPECT_GE(run.state.start_ns(), run.now + kSecond) << "far enough ahead for the slowest";
+  EXPECT_EQ(run(RunState::Saved{}), "StartPhase");
   EXPECT_EQ(run.state.stage(), Stage::kRunning);
   EXPECT_EQ(run(RunState::AgentReported{1}), "");
   EXPECT_EQ(run.state.DeadlineNanos(), run.state.start_ns() + 8 * kSecond);
@@ -110,7 +116,8 @@ TEST(RunStateTest, AWholeRun) {
   EXPECT_EQ(run(RunState::AgentEndedPhase{1}), "ClosePhase ReadClocks");
   EXPECT_EQ(run.state.phase(), 1);
   EXPECT_EQ(run(RunState::ClockRead{1, kSecond}), "");
-  EXPECT_EQ(run(RunState::ClockRead{2, kSecond}), "StartPhase");
+  EXPECT_EQ(run(RunState::ClockRead{2, kSecond}), "StartPlanned");
+  EXPECT_EQ(run(RunState::Saved{}), "StartPhase");
   EXPECT_EQ(run(RunState::AgentEndedPhase{1}), "");
   EXPECT_EQ(run(RunState::AgentEndedPhase{2}), "ClosePhase EndRun EndRun Finish");
   EXPECT_TRUE(run.finish().status.ok());
@@ -129,8 +136,8 @@ TEST(RunStateTest, EveryStageAndEvent) {
                   kDrain = Stage::kDraining, kEnd = Stage::kEnded;
   const std::vector<std::pair<std::string, RunState::Event>> events = {
       {"joined", RunState::AgentsJoined{{{9, "a-9"}}}},
-      {"left", RunState::AgentLeft{1, "gone"}},
-      {"stranger left", RunState::AgentLeft{9, "gone"}},
+      {"left", RunState::AgentGone{1, "gone"}},
+      {"stranger left", RunState::AgentGone{9, "gone"}},
       {"failed", RunState::AgentFailed{1, "no"}},
       {"stranger failed", RunState::AgentFailed{9, "no"}},
       {"ready", RunState::AgentReady{1}},
@@ -320,7 +327,7 @@ TEST(RunStateTest, WithoutPhasesTheTablesAreAll) {
   ToLoad(run);
   run(RunState::AgentEndedPhase{1});
   run(RunState::AgentEndedPhase{2});
-  EXPECT_EQ(run(RunState::AgentLeft{1, "gone"}), "") << "its rows are there";
+  EXPECT_EQ(run(RunState::AgentGone{1, "gone"}), "") << "its rows are there";
   EXPECT_EQ(run(RunState::TargetPrepared{absl::OkStatus()}), "Finish");
   EXPECT_TRUE(run.finish().status.ok());
   plan.mutable_setup()->set_rows(0);
@@ -332,7 +339,7 @@ TEST(RunStateTest, WithoutPhasesTheTablesAreAll) {
 TEST(RunStateTest, ALossWhileLoadingEndsTheRun) {
   Course run(WithRows());
   ToLoad(run);
-  EXPECT_EQ(run(RunState::AgentLeft{1, "gone"}), "EndRun Finish");
+  EXPECT_EQ(run(RunState::AgentGone{1, "gone"}), "EndRun Finish");
   EXPECT_EQ(run.finish().status.message(), "agent a-1 was lost while it loaded rows: gone");
   Course silent(WithRows());
   ToLoad(silent);
@@ -380,7 +387,7 @@ TEST(RunStateTest, AgentsThatDoNotGetReadyInTime) {
 TEST(RunStateTest, ALossBeforeTheFirstPhaseEndsTheRun) {
   Course run;
   run.To(Stage::kReadingClocks);
-  EXPECT_EQ(run(RunState::AgentLeft{1, "gone"}), "EndRun Finish");
+  EXPECT_EQ(run(RunState::AgentGone{1, "gone"}), "EndRun Finish");
   EXPECT_FALSE(run.finish().status.ok());
 }
 
@@ -388,31 +395,31 @@ TEST(RunStateTest, GoesOnWithoutALostAgent) {
   Course run;
   run.To(Stage::kRunning);
   run.now = run.state.start_ns() + 4'500'000'000;
-  EXPECT_EQ(run(RunState::AgentLeft{1, "gone"}), "LoseAgent");
+  EXPECT_EQ(run(RunState::AgentGone{1, "gone"}), "LoseAgent");
   const auto& lost = std::get<RunState::LoseAgent>(run.commands[0]);
   EXPECT_EQ(lost.agent, 1);
   EXPECT_EQ(lost.phase, 0);
   EXPECT_DOUBLE_EQ(lost.seconds, 4.5);
   EXPECT_EQ(run(RunState::AgentEndedPhase{2}), "ClosePhase ReadClocks");
-  EXPECT_EQ(run(RunState::ClockRead{2, 1}), "StartPhase");
+  EXPECT_EQ(run(RunState::ClockRead{2, 1}), "StartPlanned");
 }
 
 TEST(RunStateTest, TheLastOneThatWasWaitedForMayBeALostOne) {
   Course run;
   run.To(Stage::kRunning);
   run(RunState::AgentEndedPhase{2});
-  EXPECT_EQ(run(RunState::AgentLeft{1, "gone"}), "LoseAgent ClosePhase ReadClocks");
+  EXPECT_EQ(run(RunState::AgentGone{1, "gone"}), "LoseAgent ClosePhase ReadClocks");
   Course clocks;
   clocks.To(Stage::kReadingClocks, 1);
   clocks(RunState::ClockRead{2, 1});
-  EXPECT_EQ(clocks(RunState::AgentLeft{1, "gone"}), "LoseAgent StartPhase");
+  EXPECT_EQ(clocks(RunState::AgentGone{1, "gone"}), "LoseAgent StartPlanned");
 }
 
 TEST(RunStateTest, AllLostGivesAResult) {
   Course run;
   run.To(Stage::kRunning);
-  run(RunState::AgentLeft{1, "gone"});
-  EXPECT_EQ(run(RunState::AgentLeft{2, "gone"}), "LoseAgent ClosePhase Finish");
+  run(RunState::AgentGone{1, "gone"});
+  EXPECT_EQ(run(RunState::AgentGone{2, "gone"}), "LoseAgent ClosePhase Finish");
   EXPECT_TRUE(run.finish().status.ok());
 }
 
@@ -429,7 +436,7 @@ TEST(RunStateTest, ThoseThatDoNotAnswerProbesAreLost) {
   Course run;
   run.To(Stage::kReadingClocks, 1);
   run(RunState::ClockRead{1, 1});
-  EXPECT_EQ(run.Expire(), "EndRun LoseAgent StartPhase");
+  EXPECT_EQ(run.Expire(), "EndRun LoseAgent StartPlanned");
 }
 
 TEST(RunStateTest, ACountedPhaseEndsWhenAgentsFallSilent) {
@@ -473,9 +480,184 @@ TEST(RunStateTest, CancelledInAPhaseThereIsAResultAfterTheDrain) {
   Course hung;
   hung.To(Stage::kRunning);
   hung(RunState::Cancelled{});
-  EXPECT_LE(hung.state.DeadlineNanos(), hung.state.start_ns() + 10 * kSecond);
+  EXPECT_LE(hung.state.DeadlineNanos(), hung.now + 2 * kSecond) << "however long the phase's drain is";
   EXPECT_EQ(hung.Expire(), "EndRun LoseAgent EndRun LoseAgent ClosePhase Finish");
   EXPECT_TRUE(hung.finish().cancelled);
+}
+
+// --- Losses.
+
+RunState::AgentSilent Silent(const Course& run, AgentId agent) {
+  return {agent, "it was not heard any more", run.now + 7 * kSecond};
+}
+
+Course WithPolicy(v1::OnAgentLost policy) {
+  v1::Plan plan = TwoPhases();
+  plan.mutable_fleet()->set_on_agent_lost(policy);
+  return Course(plan);
+}
+
+TEST(RunStateTest, ASilentAgentMayComeBackWithinItsLease) {
+  Course run;
+  run.To(Stage::kRunning);
+  EXPECT_EQ(run(Silent(run, 1)), "");
+  EXPECT_EQ(run.state.heard(), 1);
+  EXPECT_EQ(run.state.DeadlineNanos(), run.now + 7 * kSecond);
+  run.now += 6 * kSecond;
+  EXPECT_EQ(run(RunState::TimePassed{}), "");
+  EXPECT_EQ(run(RunState::AgentBack{1}), "");
+  EXPECT_EQ(run.state.heard(), 2);
+  run.now += 2 * kSecond;
+  EXPECT_EQ(run(RunState::TimePassed{}), "");
+  EXPECT_TRUE(run.state.TakesPart(1));
+}
+
+TEST(RunStateTest, ASilentAgentIsLostWhenItsLeaseEnds) {
+  Course run;
+  run.To(Stage::kRunning);
+  run(Silent(run, 1));
+  EXPECT_EQ(run.Expire(), "LoseAgent");
+  EXPECT_FALSE(run.state.TakesPart(1));
+  EXPECT_EQ(run(RunState::AgentBack{1}), "error");
+}
+
+TEST(RunStateTest, BeforeTheFirstPhaseASilentAgentEndsTheRun) {
+  Course run;
+  run.To(Stage::kConnecting);
+  EXPECT_EQ(run(Silent(run, 1)), "EndRun Finish");
+  EXPECT_THAT(run.finish().status.message(), HasSubstr("agent a-1 can't take part: it was not heard any more"));
+}
+
+TEST(RunStateTest, AbortEndsTheRunAsSoonAsAnAgentIsSilent) {
+  Course run = WithPolicy(v1::ON_AGENT_LOST_ABORT);
+  run.To(Stage::kRunning);
+  EXPECT_EQ(run(Silent(run, 1)), "LoseAgent StopPhase");
+  EXPECT_LE(run.state.DeadlineNanos(), run.now + 2 * kSecond);
+  EXPECT_EQ(run(RunState::AgentEndedPhase{2}), "ClosePhase EndRun Finish");
+  EXPECT_THAT(run.finish().stopped, HasSubstr("agent a-1 was lost, and fleet.on_agent_lost is abort"));
+  EXPECT_FALSE(run.finish().cancelled);
+}
+
+TEST(RunStateTest, RedistributeHasTheOthersTakeOverWhenTheLeaseHasEnded) {
+  Course run = WithPolicy(v1::ON_AGENT_LOST_REDISTRIBUTE);
+  run.To(Stage::kRunning);
+  EXPECT_EQ(run(Silent(run, 1)), "") << "it may still load";
+  EXPECT_EQ(run.Expire(), "LoseAgent TakeOver");
+  EXPECT_EQ(run(RunState::TakenOver{1}), "");
+  EXPECT_EQ(run(RunState::AgentEndedPhase{2}), "ClosePhase ReadClocks") << "and keep it in the next phase";
+}
+
+TEST(RunStateTest, WhatNobodyTookOverIsGivenOutBeforeTheNextPhase) {
+  Course run = WithPolicy(v1::ON_AGENT_LOST_REDISTRIBUTE);
+  run.To(Stage::kDraining);
+  EXPECT_EQ(run(RunState::AgentGone{1, "gone"}), "LoseAgent") << "too late in this one";
+  EXPECT_EQ(run(RunState::AgentEndedPhase{2}), "ClosePhase Reassign");
+  EXPECT_EQ(run(RunState::AgentReady{2}), "ReadClocks");
+}
+
+TEST(RunStateTest, OneThatLeavesIsTakenOverAtOnce) {
+  Course run = WithPolicy(v1::ON_AGENT_LOST_REDISTRIBUTE);
+  run.To(Stage::kRunning);
+  EXPECT_EQ(run(RunState::AgentEndedPhase{1, "it was told to stop", /*leaves=*/true}), "LoseAgent TakeOver");
+  EXPECT_TRUE(std::get<RunState::LoseAgent>(run.commands[0]).announced);
+}
+
+TEST(RunStateTest, AnAgentThatIsBackJoinsAtTheNextPhase) {
+  Course run;
+  run.To(Stage::kRunning);
+  run(RunState::AgentGone{1, "gone"});
+  EXPECT_EQ(run(RunState::AgentsJoined{{{3, "a-1"}}}), "");
+  EXPECT_EQ(run(RunState::AgentEndedPhase{2}), "ClosePhase Reassign");
+  EXPECT_THAT(std::get<RunState::Reassign>(run.commands[1]).newcomers, ElementsAre(3));
+  EXPECT_EQ(run(RunState::AgentReady{2}), "");
+  EXPECT_EQ(run(RunState::AgentReady{3}), "ReadClocks");
+  EXPECT_THAT(run.state.agents(), ElementsAre(2, 3));
+}
+
+TEST(RunStateTest, OneWhoseLeaseEndedIsThereForTheNextPhase) {
+  Course run;
+  run.To(Stage::kRunning);
+  EXPECT_EQ(run(RunState::AgentEndedPhase{1, "its lease ended"}), "LoseAgent");
+  EXPECT_EQ(run(RunState::AgentEndedPhase{2, "its lease ended"}), "LoseAgent ClosePhase Reassign");
+  EXPECT_THAT(std::get<RunState::Reassign>(run.commands[2]).newcomers, ElementsAre(1, 2));
+}
+
+TEST(RunStateTest, ANewcomerThatDoesNotConnectIsLeftOut) {
+  Course run;
+  run.To(Stage::kRunning);
+  run(RunState::AgentGone{1, "gone"});
+  run(RunState::AgentsJoined{{{3, "a-3"}}});
+  run(RunState::AgentEndedPhase{2});
+  run(RunState::AgentReady{2});
+  EXPECT_EQ(run.Expire(), "EndRun LoseAgent ReadClocks");
+  EXPECT_THAT(run.state.agents(), ElementsAre(2));
+}
+
+TEST(RunStateTest, AStartThatWasNotWrittenDownInTimeIsPlannedAnew) {
+  Course run;
+  run.To(Stage::kStarting);
+  run.now += 3 * kSecond;
+  EXPECT_EQ(run(RunState::Saved{}), "StartPlanned");
+  EXPECT_GT(run.state.start_ns(), run.now + kSecond);
+  EXPECT_EQ(run(RunState::Saved{}), "StartPhase");
+  Course never;
+  never.To(Stage::kStarting);
+  EXPECT_EQ(never.Expire(), "EndRun EndRun Finish");
+  EXPECT_THAT(never.finish().status.message(), HasSubstr("could not write down the start of phase warm-up"));
+}
+
+TEST(RunStateTest, AFullDiskEndsTheRunInOrder) {
+  Course run;
+  run.To(Stage::kRunning);
+  EXPECT_EQ(run(RunState::Stopped{"no space left"}), "StopPhase");
+  EXPECT_EQ(run(RunState::Stopped{"no space left"}), "");
+  run(RunState::AgentEndedPhase{1});
+  EXPECT_EQ(run(RunState::AgentEndedPhase{2}), "ClosePhase EndRun EndRun Finish");
+  EXPECT_EQ(run.finish().stopped, "no space left");
+  Course before;
+  before.To(Stage::kConnecting);
+  EXPECT_EQ(before(RunState::Stopped{"no space left"}), "EndRun EndRun Finish");
+  EXPECT_EQ(before.finish().status.message(), "no space left");
+}
+
+// --- Going on under another controller.
+
+RunState Resumed(RunState::Position position, int64_t now_ns) {
+  position.agents = {{1, {.name = "a-1"}}, {2, {.name = "a-2"}}};
+  return RunState(TwoPhases(), 2, absl::Seconds(60), now_ns, position);
+}
+
+TEST(RunStateTest, GoesOnInThePhaseThatWasUnderWay) {
+  Course run;
+  run.state = Resumed({.target_prepared = true, .phase = 1, .begun = true, .start_ns = run.now - 3 * kSecond}, run.now);
+  EXPECT_EQ(run.state.stage(), Stage::kRunning);
+  EXPECT_EQ(run.state.heard(), 0);
+  EXPECT_EQ(run.state.DeadlineNanos(), run.now + 5 * kSecond) << "when the phase ends";
+  EXPECT_EQ(run(RunState::AgentBack{1}), "");
+  EXPECT_EQ(run(RunState::AgentReported{1}), "");
+  EXPECT_EQ(run.Expire(), "");
+  EXPECT_EQ(run(RunState::AgentEndedPhase{1}), "");
+  EXPECT_EQ(run.Expire(), "EndRun LoseAgent ClosePhase EndRun Finish") << "the other one did not come back";
+  EXPECT_TRUE(run.finish().status.ok());
+}
+
+TEST(RunStateTest, GoesOnBetweenPhases) {
+  Course run;
+  run.state = Resumed({.target_prepared = true, .phase = 1}, run.now);
+  EXPECT_EQ(run.state.stage(), Stage::kReadingClocks);
+  EXPECT_EQ(run(RunState::AgentBack{1}), "");
+  EXPECT_EQ(run(RunState::AgentBack{2}), "");
+  EXPECT_EQ(run(RunState::AgentUnassigned{2}), "") << "its lease had ended";
+  EXPECT_EQ(run.state.stage(), Stage::kConnecting);
+  EXPECT_EQ(run(RunState::AgentReady{2}), "ReadClocks");
+}
+
+TEST(RunStateTest, BeforeTheFirstPhaseItBeginsAnewWithTheTablesThatAreThere) {
+  Course run;
+  run.state = Resumed({.target_prepared = true}, run.now);
+  EXPECT_EQ(run.state.stage(), Stage::kWaitingForAgents);
+  run(RunState::AgentsJoined{{{1, "a-1"}}});
+  EXPECT_EQ(run(RunState::AgentsJoined{{{2, "a-2"}}}), "AssignAll");
 }
 
 }  // namespace

@@ -82,14 +82,48 @@ TEST(VerdictTest, ClientsThatEnded) {
   EXPECT_TRUE(Judge(facts).valid()) << "a warm-up is not judged";
 }
 
+v1::Loss LossOf(const std::string& agent, const std::string& reason, double noticed_s) {
+  v1::Loss loss;
+  loss.set_agent(agent);
+  loss.set_reason(reason);
+  loss.set_phase("open");
+  loss.set_noticed_s(noticed_s);
+  return loss;
+}
+
 TEST(VerdictTest, LostAgents) {
   RunFacts facts = Good();
-  facts.lost.push_back({"a-3", "its connection to the controller broke", "open", 4.9});
-  facts.lost.push_back({"a-4", "out of memory", "open", -1});
-  EXPECT_THAT(
-      Judge(facts).reasons(),
-      ElementsAre("agent a-3 was lost in second 4 of phase open: its connection to the controller broke",
-                  "agent a-4 was lost before phase open: out of memory"));
+  facts.agents = 4;
+  facts.lost_agents = 2;
+  facts.losses = {LossOf("a-3", "it was not heard any more", 4.9), LossOf("a-4", "out of memory", -1)};
+  facts.losses[0].set_share(0.25);
+  facts.losses[0].set_from_s(2);
+  EXPECT_THAT(Judge(facts).reasons(),
+              ElementsAre("agent a-3 was lost in second 4 of phase open: it was not heard any more; 25% of the load was "
+                          "missing from second 2 on",
+                          "agent a-4 was lost before phase open: out of memory"));
+  facts.losses[0].set_taken_over_s(12.5);
+  EXPECT_THAT(Judge(facts).reasons(0), testing::EndsWith("and was taken over by the others in second 12"));
+}
+
+TEST(VerdictTest, ALossMayBeTolerated) {
+  RunFacts facts = Good();
+  facts.agents = 3;
+  facts.lost_agents = 1;
+  facts.min_agents = 2;
+  facts.losses = {LossOf("a-3", "it was told to stop", 4.9)};
+  facts.losses[0].set_announced(true);
+  EXPECT_TRUE(Judge(facts).valid());
+  EXPECT_THAT(Judge(facts).notes(), ElementsAre("agent a-3 left in second 4 of phase open: it was told to stop"));
+  facts.lost_agents = 2;
+  EXPECT_THAT(Judge(facts).reasons(),
+              testing::Contains("1 of 3 agents were left, fewer than fleet.min_agents, which is 2"));
+}
+
+TEST(VerdictTest, EndedEarly) {
+  RunFacts facts = Good();
+  facts.stopped = "the disk is full";
+  EXPECT_THAT(Judge(facts).reasons(), ElementsAre("the run ended before its time: the disk is full"));
 }
 
 }  // namespace

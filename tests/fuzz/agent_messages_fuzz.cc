@@ -13,7 +13,7 @@ namespace trunkload {
 namespace {
 
 constexpr int64_t kSecond = 1'000'000'000;
-constexpr AgentId kAgents = 2;
+constexpr StreamId kAgents = 2;
 
 class ManualClock : public Clock {
  public:
@@ -46,13 +46,7 @@ class LiveRun : private ControllerOutside {
  public:
   LiveRun() : controller_(clock_, *this) {
     static const v1::Plan* const plan = new v1::Plan(SmallPlan());
-    for (AgentId agent = 0; agent < kAgents; ++agent) {
-      controller_.OnAgentConnected(agent);
-      v1::AgentMessage message;
-      message.mutable_hello()->set_protocol(1);
-      message.mutable_hello()->set_name(std::string(1, static_cast<char>('a' + agent)));
-      FromAgent(agent, message);
-    }
+    for (StreamId agent = 0; agent < kAgents; ++agent) Join(agent);
     run_id_ = *controller_.StartRun(*plan, {.agents = kAgents});
     Tick();
   }
@@ -60,30 +54,68 @@ class LiveRun : private ControllerOutside {
   // As a well-behaved fleet would answer.
   void Connect() {
     controller_.OnTargetPrepared(v1::ServerInfo());
-    for (AgentId agent = 0; agent < kAgents; ++agent) {
+    for (StreamId agent = 0; agent < kAgents; ++agent) {
       v1::AgentMessage message;
       message.mutable_ready()->set_run_id(run_id_);
+      message.mutable_ready()->set_version(versions_[agent]);
       FromAgent(agent, message);
     }
     for (int i = 0; i < 100; ++i) Tick();
   }
-  // The run's id can't be guessed.
-  void FromAgent(AgentId agent, v1::AgentMessage message) {
-    if (message.has_ready() && message.ready().run_id() == "run")
-      message.mutable_ready()->set_run_id(run_id_);
-    if (message.has_failed() && message.failed().run_id() == "run")
-      message.mutable_failed()->set_run_id(run_id_);
-    controller_.OnAgentMessage(agent, message, clock_.now_ns);
+  // As the process that it was, where that was not forgotten.
+  void Join(StreamId agent) {
+    const StreamId stream = streams_[agent] = ++last_stream_;
+    controller_.OnStreamOpened(stream);
+    v1::AgentMessage message;
+    message.mutable_hello()->set_protocol(2);
+    message.mutable_hello()->set_name(std::string(1, static_cast<char>('a' + agent)));
+    message.mutable_hello()->set_instance(agent + 1);
+    FromAgent(agent, message);
+  }
+  // The run's id can't be guessed, and the next sequence number hardly ever.
+  void FromAgent(StreamId agent, v1::AgentMessage message) {
+    const auto name_run = [this](auto* of_run) {
+      if (of_run->run_id().empty() || of_run->run_id() == "run") of_run->set_run_id(run_id_);
+    };
+    if (message.has_ready()) name_run(message.mutable_ready());
+    if (message.has_failed()) name_run(message.mutable_failed());
+    if (message.has_interval()) name_run(message.mutable_interval());
+    if (message.has_phase_ended()) name_run(message.mutable_phase_ended());
+    if (message.has_taken_over()) name_run(message.mutable_taken_over());
+    if (message.hello().has_held()) name_run(message.mutable_hello()->mutable_held());
+    if (message.sequence() == 0) message.set_sequence(++sequences_[agent]);
+    controller_.OnAgentMessage(streams_[agent], message, clock_.now_ns);
   }
   void Tick() {
     const int64_t next_ns = controller_.NextTickNanos();
     if (next_ns == INT64_MAX) return;
     clock_.now_ns = std::max(clock_.now_ns, next_ns);
+    for (StreamId agent = 0; agent < kAgents; ++agent) {
+      if (streams_.contains(agent)) controller_.heartbeats().OnHeartbeat(agent + 1, clock_.now_ns);
+    }
     controller_.OnTick();
+    if (std::exchange(saving_, false)) controller_.OnSaved(absl::OkStatus());
     Answer();
   }
   void Cancel() { controller_.CancelRun(); }
-  void Leave(AgentId agent) { controller_.OnAgentLeft(agent); }
+  void BreakStream(StreamId agent) {
+    controller_.OnStreamEnded(streams_[agent]);
+    streams_.erase(agent);
+  }
+  void JoinAgain(StreamId agent) {
+    if (!streams_.contains(agent)) Join(agent);
+  }
+  void FailToSave() {
+    if (std::exchange(saving_, false)) controller_.OnSaved(absl::ResourceExhaustedError("no space left"));
+  }
+  // Another controller goes on from the last snapshot: whatever agents said, it can.
+  void CheckSnapshot() {
+    if (!snapshot_) return;
+    Nobody nobody;
+    Controller other(clock_, nobody);
+    const absl::StatusOr<std::string> resumed = other.ResumeRun(*snapshot_);
+    FUZZ_CHECK(resumed.ok(), resumed.status());
+  }
   void Prepared(bool ok) {
     controller_.OnTargetPrepared(ok ? absl::StatusOr<v1::ServerInfo>(v1::ServerInfo())
                                     : absl::NotFoundError("no table"));
@@ -96,7 +128,23 @@ class LiveRun : private ControllerOutside {
   }
 
  private:
-  void Send(AgentId to, const v1::ControllerMessage& message) override {
+  class Nobody : public ControllerOutside {
+    void Send(StreamId, const v1::ControllerMessage&) override {}
+    void Disconnect(StreamId, const absl::Status&) override {}
+    void PrepareTarget(const v1::Plan&) override {}
+    void FinishTarget(const v1::Plan&, bool) override {}
+    void CancelPrepareTarget() override {}
+    void Save(RunSnapshot) override {}
+    void OnProgress(const v1::Progress&) override {}
+    void OnRunEnded(absl::StatusOr<v1::RunResult>) override {}
+  };
+
+  void Send(StreamId to, const v1::ControllerMessage& message) override {
+    for (StreamId agent = 0; agent < kAgents; ++agent) {
+      const auto stream = streams_.find(agent);
+      if (stream == streams_.end() || stream->second != to) continue;
+      if (message.has_assignment()) versions_[agent] = message.assignment().version();
+    }
     if (!message.has_clock_probe()) return;
     v1::AgentMessage reply;
     reply.mutable_clock_reply()->set_number(message.clock_probe().number());
@@ -109,7 +157,14 @@ class LiveRun : private ControllerOutside {
       controller_.OnAgentMessage(agent, reply, clock_.now_ns);
     }
   }
-  void Disconnect(AgentId, const absl::Status& why) override { FUZZ_CHECK(!why.ok(), why); }
+  void Disconnect(StreamId, const absl::Status& why) override { FUZZ_CHECK(!why.ok(), why); }
+  void Save(RunSnapshot snapshot) override {
+    FUZZ_CHECK(!saving_, "twice at once");
+    saving_ = true;
+    // Phases that did not change since are in one before; of those that changed, all but old points are.
+    snapshot_ = std::move(snapshot);
+    std::erase_if(snapshot_->phases, [](const RunSnapshot::Phase& phase) { return !phase.state.open_seconds().empty(); });
+  }
   void PrepareTarget(const v1::Plan&) override {}
   void FinishTarget(const v1::Plan&, bool) override {}
   void CancelPrepareTarget() override {}
@@ -132,7 +187,13 @@ class LiveRun : private ControllerOutside {
   ManualClock clock_;
   Controller controller_;
   std::string run_id_;
-  std::vector<std::pair<AgentId, v1::AgentMessage>> replies_;
+  std::map<StreamId, StreamId> streams_;  // of each agent that has one
+  StreamId last_stream_ = 100;
+  std::map<StreamId, uint64_t> sequences_;
+  std::map<StreamId, uint32_t> versions_;
+  bool saving_ = false;
+  std::optional<RunSnapshot> snapshot_;
+  std::vector<std::pair<StreamId, v1::AgentMessage>> replies_;
   bool ended_ = false;
 };
 
@@ -146,7 +207,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if ((course & 1) == 0) run.Connect();
   while (!steps.done()) {
     const uint8_t step = steps.Byte();
-    const trunkload::AgentId agent = step & 1;
+    const trunkload::StreamId agent = step & 1;
     switch (step >> 1 & 7) {
       case 0:
         run.Tick();
@@ -155,11 +216,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         run.Cancel();
         break;
       case 2:
-        run.Leave(agent);
+        (step & 0x20) != 0 ? run.JoinAgain(agent) : run.BreakStream(agent);
         break;
       case 3:
-        run.Prepared(agent == 0);
+        (step & 0x20) != 0 ? run.FailToSave() : run.Prepared(agent == 0);
         break;
+      case 4:
+        if ((step & 0x60) == 0x60) run.CheckSnapshot();
+        [[fallthrough]];
       default:
         if (trunkload::v1::AgentMessage message; steps.Read(message))
           run.FromAgent(agent, std::move(message));

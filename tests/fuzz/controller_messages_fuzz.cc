@@ -26,6 +26,7 @@ class WatchedLoad : public Load {
   void Open(const v1::Assignment& assignment) override {
     FUZZ_CHECK(phases_ < 0, phases_);
     phases_ = assignment.phases_size();
+    next_ = static_cast<int>(assignment.next_phase());
     for (const v1::ApplicationServer& server : assignment.application_servers()) DrawFrom(assignment, server);
   }
   void StartPhase(uint32_t phase, int64_t) override {
@@ -35,17 +36,19 @@ class WatchedLoad : public Load {
   }
   void StopPhase(absl::Duration) override { FUZZ_CHECK(under_way_, next_); }
   void TakeOver(const std::vector<v1::ApplicationServer>&) override { FUZZ_CHECK(under_way_, next_); }
-  void Close() override {}
+  void Close() override { closed_ = true; }
 
   void EndPhase() {
-    if (!under_way_) return;
+    if (!under_way_ || closed_) return;
     under_way_ = false;
     v1::PhaseEnded ended;
     ended.set_phase(static_cast<uint32_t>(next_ - 1));
     events_.OnInterval({});
     events_.OnPhaseEnded(ended);
   }
-  void GetReady() { events_.OnLoadReady(8, 1); }
+  void GetReady() {
+    if (!closed_) events_.OnLoadReady(8, 1);
+  }
 
  private:
   // What a reactor computes from an assignment, sanitizers watching.
@@ -66,6 +69,7 @@ class WatchedLoad : public Load {
   int phases_ = -1;
   int next_ = 0;
   bool under_way_ = false;
+  bool closed_ = false;
 };
 
 }  // namespace
@@ -76,10 +80,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   trunkload::FuzzSteps steps(data, size);
   const trunkload::StoppedClock clock;
   WatchedLoad* load = nullptr;
-  trunkload::Run run(
-      clock,
-      [](const trunkload::v1::AgentMessage& message) { FUZZ_CHECK(message.kind_case() != 0, "empty"); },
-      [&load](trunkload::LoadEvents& events) { return std::make_unique<WatchedLoad>(events, load); });
+  trunkload::Outbox outbox({.messages = 8, .bytes = 4096, .unacknowledged = 3});
+  trunkload::Run run(clock, outbox, [&load](trunkload::LoadEvents& events) {
+    return std::make_unique<WatchedLoad>(events, load);
+  });
+  uint64_t last_sequence = 0;
   while (!steps.done()) {
     switch (steps.Byte() & 7) {
       case 0:
@@ -89,15 +94,30 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         if (load != nullptr) load->GetReady();
         break;
       case 2:
-        run.OnControllerLost();
+        outbox.BeginStream();
+        last_sequence = 0;
+        break;
+      case 3:
+        run.CheckLease(steps.Byte());
+        break;
+      case 4:
+        while (const auto next = outbox.Next()) {
+          FUZZ_CHECK(next->kind_case() != 0 && next->sequence() > last_sequence, next->sequence());
+          last_sequence = next->sequence();
+        }
         break;
       default:
         if (trunkload::v1::ControllerMessage message; steps.Read(message)) {
-          // A broken protocol ends the stream.
-          if (!run.OnMessage(message, 1).ok()) run.OnControllerLost();
+          const auto reply = [](const trunkload::v1::AgentMessage& sent) { FUZZ_CHECK(sent.has_clock_reply(), "other"); };
+          // A broken protocol ends the stream; the load goes on until its lease ends.
+          run.OnMessage(message, 1, reply).IgnoreError();
         }
     }
-    FUZZ_CHECK(run.active() == (load != nullptr), run.active());
+    FUZZ_CHECK(!run.active() || load != nullptr, run.active());
+    FUZZ_CHECK(outbox.size() < 1000, outbox.size());
   }
+  run.Leave();
+  if (load != nullptr) load->EndPhase();
+  FUZZ_CHECK(!run.active(), "still there");
   return 0;
 }

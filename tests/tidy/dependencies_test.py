@@ -23,6 +23,8 @@ GRPC = r"^grpcpp/|\.grpc\.pb\.h$"
 LIBPQ = "^libpq"
 ONLY = {
     GRPC: {
+        "agent/keep_alive.cc",
+        "agent/keep_alive.h",
         "agent/session.cc",
         "common/grpc_status.h",
         "controller/control_client.cc",
