@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "common/grpc_status.h"
 #include "common/message_limits.h"
 
@@ -15,6 +17,9 @@ namespace {
 
 constexpr int kKeepaliveMs = 5'000;
 constexpr std::chrono::seconds kCancelTimeout{5};
+// A controller that has gone in mid-run is waited for, as long as somebody takes to start it again.
+constexpr absl::Duration kComesBack = absl::Minutes(2);
+constexpr absl::Duration kBetweenCalls = absl::Seconds(1);
 
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
   grpc::ChannelArguments arguments;
@@ -33,15 +38,13 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
 ControlClient::ControlClient(const std::string& address)
     : address_(address), stub_(v1::ControlService::NewStub(MakeChannel(address))) {}
 
-void ControlClient::Run(const v1::RunRequest& request, RunFollower& follower) {
-  std::unique_ptr<grpc::ClientReader<v1::RunUpdate>> updates = stub_->Run(&context_, request);
-  std::optional<v1::RunResult> result;
+ControlClient::Ending ControlClient::Read(grpc::ClientReader<v1::RunUpdate>& updates, RunFollower& follower) {
+  Ending ending;
   v1::RunUpdate update;
-  bool heard = false;
-  while (updates->Read(&update)) {
-    heard = true;
+  while (updates.Read(&update)) {
+    ending.heard = true;
     if (update.has_result()) {
-      result = std::move(*update.mutable_result());
+      ending.result = std::move(*update.mutable_result());
     } else if (update.has_progress()) {
       {
         absl::MutexLock lock(&mutex_);
@@ -50,28 +53,85 @@ void ControlClient::Run(const v1::RunRequest& request, RunFollower& follower) {
       follower.OnProgress(update.progress());
     }
   }
-  const absl::Status status = FromGrpcStatus(updates->Finish());
-  if (status.ok() && result) {
-    follower.OnRunEnded(*std::move(result));
-  } else if (status.ok()) {
+  ending.status = FromGrpcStatus(updates.Finish());
+  return ending;
+}
+
+void ControlClient::Run(const v1::RunRequest& request, RunFollower& follower) {
+  Tell(FollowAgain(Read(*stub_->Run(&context_, request), follower), follower), follower);
+}
+
+void ControlClient::Follow(const std::string& run_id, RunFollower& follower) {
+  v1::FollowRequest request;
+  request.set_run_id(run_id);
+  Tell(FollowAgain(Read(*stub_->Follow(&context_, request), follower), follower), follower);
+}
+
+ControlClient::Ending ControlClient::FollowAgain(Ending last, RunFollower& follower) {
+  const absl::Time give_up = absl::Now() + kComesBack;
+  while (absl::IsUnavailable(last.status) && last.heard && absl::Now() < give_up) {
+    v1::FollowRequest request;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (cancelled_) return last;
+      request.set_run_id(run_id_);
+    }
+    absl::SleepFor(kBetweenCalls);
+    grpc::ClientContext context;
+    Ending next = Read(*stub_->Follow(&context, request), follower);
+    if (absl::IsUnavailable(next.status) && !next.heard) continue;
+    // It may be killed once more.
+    if (absl::IsUnavailable(next.status)) return FollowAgain(std::move(next), follower);
+    return next;
+  }
+  return last;
+}
+
+void ControlClient::Tell(Ending ending, RunFollower& follower) {
+  if (ending.status.ok() && ending.result) {
+    follower.OnRunEnded(*std::move(ending.result));
+  } else if (ending.status.ok()) {
     follower.OnRunEnded(
         absl::InternalError(absl::StrCat("the controller at ", address_, " ended the run without a result")));
-  } else if (absl::IsUnavailable(status) && !heard) {
-    follower.OnRunEnded(absl::UnavailableError(absl::StrCat(
-        "no controller answers at ", address_, " (", status.message(),
-        "); check the address, and that `trunkload serve` runs there and listens on more than 127.0.0.1")));
-  } else if (absl::IsUnavailable(status)) {
-    follower.OnRunEnded(absl::UnavailableError(
-        absl::StrCat("the controller at ", address_, " was lost in mid-run: ", status.message())));
   } else {
-    follower.OnRunEnded(status);
+    follower.OnRunEnded(Describe(ending.status, ending.heard));
   }
+}
+
+absl::Status ControlClient::Describe(const absl::Status& status, bool heard) const {
+  if (!absl::IsUnavailable(status)) return status;
+  if (heard) {
+    return absl::UnavailableError(
+        absl::StrCat("the controller at ", address_, " was lost in mid-run: ", status.message()));
+  }
+  return absl::UnavailableError(absl::StrCat(
+      "no controller answers at ", address_, " (", status.message(),
+      "); check the address, and that `trunkload serve` runs there and listens on more than 127.0.0.1"));
+}
+
+absl::StatusOr<std::vector<v1::RunSummary>> ControlClient::ListRuns() {
+  grpc::ClientContext context;
+  v1::ListRunsReply reply;
+  const absl::Status status = FromGrpcStatus(stub_->ListRuns(&context, v1::ListRunsRequest(), &reply));
+  if (!status.ok()) return Describe(status, /*heard=*/false);
+  return std::vector<v1::RunSummary>(reply.runs().begin(), reply.runs().end());
+}
+
+absl::Status ControlClient::CancelRun(const std::string& run_id) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kCancelTimeout);
+  v1::CancelRequest request;
+  request.set_run_id(run_id);
+  v1::CancelReply reply;
+  const absl::Status status = FromGrpcStatus(stub_->Cancel(&context, request, &reply));
+  return status.ok() ? status : Describe(status, /*heard=*/false);
 }
 
 void ControlClient::Cancel() {
   v1::CancelRequest request;
   {
     absl::MutexLock lock(&mutex_);
+    cancelled_ = true;
     request.set_run_id(run_id_);
   }
   grpc::Status status = grpc::Status::CANCELLED;

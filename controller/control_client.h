@@ -1,10 +1,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "controller/run_follower.h"
 #include "trunkload/v1/control.grpc.pb.h"
@@ -16,17 +19,36 @@ class ControlClient {
  public:
   explicit ControlClient(const std::string& address);
 
-  // Runs a plan there and follows it to its end. Blocks; the follower is called on this thread. Once.
+  // Runs a plan there and follows it to its end, also where the controller is killed on the way and started again. Blocks;
+  // the follower is called on this thread. Once.
   void Run(const v1::RunRequest& request, RunFollower& follower);
+  // Follows a run, whoever asked for it; without an id, the one under way.
+  void Follow(const std::string& run_id, RunFollower& follower);
+  absl::StatusOr<std::vector<v1::RunSummary>> ListRuns();
+  // Ends a run in order; without an id, the one under way.
+  absl::Status CancelRun(const std::string& run_id);
   // Ends that run in order: its result still comes. Breaks the call off where no run was heard of yet.
   void Cancel();
 
  private:
+  // How an update stream has ended.
+  struct Ending {
+    absl::Status status;
+    bool heard = false;
+    std::optional<v1::RunResult> result;
+  };
+  Ending Read(grpc::ClientReader<v1::RunUpdate>& updates, RunFollower& follower);
+  // The controller has gone in mid-run: it may come back with the run.
+  Ending FollowAgain(Ending last, RunFollower& follower);
+  void Tell(Ending ending, RunFollower& follower);
+  absl::Status Describe(const absl::Status& status, bool heard) const;
+
   const std::string address_;
   std::unique_ptr<v1::ControlService::Stub> stub_;
   grpc::ClientContext context_;
   absl::Mutex mutex_;
   std::string run_id_ ABSL_GUARDED_BY(mutex_);
+  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace trunkload

@@ -17,7 +17,8 @@ namespace {
 // held.
 class RunReactor final : public RunFollower, public grpc::ServerWriteReactor<v1::RunUpdate> {
  public:
-  explicit RunReactor(ControllerThread& controller) : controller_(controller) {}
+  // `owner`: who asked for the run; without him, it is cancelled.
+  RunReactor(ControllerThread& controller, bool owner) : controller_(controller), owner_(owner) {}
 
   // gRPC keeps this alive until OnDone, whoever else lets go of it.
   void Begin(std::shared_ptr<RunReactor> self, const v1::RunRequest& request, v1::Plan plan) {
@@ -26,6 +27,11 @@ class RunReactor final : public RunFollower, public grpc::ServerWriteReactor<v1:
     if (request.agents() > 0) options.agents = request.agents();
     if (request.wait_s() > 0) options.wait = absl::Seconds(request.wait_s());
     controller_.StartRun(std::move(plan), options, self_);
+  }
+
+  void Follow(std::shared_ptr<RunReactor> self, const std::string& run_id) {
+    self_ = std::move(self);
+    controller_.FollowRun(run_id, self_);
   }
 
   // A caller that is slow to read gets the newest progress, not all of it.
@@ -37,7 +43,7 @@ class RunReactor final : public RunFollower, public grpc::ServerWriteReactor<v1:
 
   void OnRunEnded(absl::StatusOr<v1::RunResult> result) override {
     absl::MutexLock lock(&mutex_);
-    ended_ = true;
+    if (std::exchange(ended_, true)) return;
     status_ = result.status();
     if (result.ok()) *next_.emplace().mutable_result() = *std::move(result);
     WriteNext();
@@ -50,8 +56,12 @@ class RunReactor final : public RunFollower, public grpc::ServerWriteReactor<v1:
     WriteNext();
   }
 
-  // The caller has gone, and with it the run. Its end comes through OnRunEnded all the same.
-  void OnCancel() override { controller_.CancelRun(this); }
+  // The caller has gone, and with it the run, if it is his. Its end comes through OnRunEnded all the same.
+  void OnCancel() override {
+    if (owner_) return controller_.CancelRun(this);
+    controller_.StopFollowing(this);
+    OnRunEnded(absl::CancelledError("nobody follows any more"));
+  }
 
   void OnDone() override { self_.reset(); }
 
@@ -62,12 +72,13 @@ class RunReactor final : public RunFollower, public grpc::ServerWriteReactor<v1:
       writing_ = true;
       current_ = *std::exchange(next_, std::nullopt);
       StartWrite(&current_);
-    } else if (ended_) {
+    } else if (ended_ && !std::exchange(finished_, true)) {
       Finish(ToGrpcStatus(status_));
     }
   }
 
   ControllerThread& controller_;
+  const bool owner_;
   std::shared_ptr<RunReactor> self_;
 
   absl::Mutex mutex_;
@@ -76,6 +87,7 @@ class RunReactor final : public RunFollower, public grpc::ServerWriteReactor<v1:
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 class RefusedRun final : public grpc::ServerWriteReactor<v1::RunUpdate> {
@@ -90,9 +102,26 @@ grpc::ServerWriteReactor<v1::RunUpdate>* ControlService::Run(grpc::CallbackServe
                                                              const v1::RunRequest* request) {
   absl::StatusOr<v1::Plan> plan = ValidatePlan(request->plan());
   if (!plan.ok()) return new RefusedRun(plan.status());
-  auto reactor = std::make_shared<RunReactor>(controller_);
+  auto reactor = std::make_shared<RunReactor>(controller_, /*owner=*/true);
   reactor->Begin(reactor, *request, *std::move(plan));
   return reactor.get();
+}
+
+grpc::ServerWriteReactor<v1::RunUpdate>* ControlService::Follow(grpc::CallbackServerContext* /*context*/,
+                                                                const v1::FollowRequest* request) {
+  auto reactor = std::make_shared<RunReactor>(controller_, /*owner=*/false);
+  reactor->Follow(reactor, request->run_id());
+  return reactor.get();
+}
+
+grpc::ServerUnaryReactor* ControlService::ListRuns(grpc::CallbackServerContext* context,
+                                                   const v1::ListRunsRequest* /*request*/, v1::ListRunsReply* reply) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  controller_.ListRuns([reactor, reply](absl::StatusOr<std::vector<v1::RunSummary>> runs) {
+    if (runs.ok()) *reply->mutable_runs() = {runs->begin(), runs->end()};
+    reactor->Finish(ToGrpcStatus(runs.status()));
+  });
+  return reactor;
 }
 
 grpc::ServerUnaryReactor* ControlService::Cancel(grpc::CallbackServerContext* context,

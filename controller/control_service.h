@@ -13,6 +13,10 @@ class ControlService final : public v1::ControlService::CallbackService {
 
   grpc::ServerWriteReactor<v1::RunUpdate>* Run(grpc::CallbackServerContext* context,
                                                const v1::RunRequest* request) override;
+  grpc::ServerWriteReactor<v1::RunUpdate>* Follow(grpc::CallbackServerContext* context,
+                                                  const v1::FollowRequest* request) override;
+  grpc::ServerUnaryReactor* ListRuns(grpc::CallbackServerContext* context, const v1::ListRunsRequest* request,
+                                     v1::ListRunsReply* reply) override;
   grpc::ServerUnaryReactor* Cancel(grpc::CallbackServerContext* context, const v1::CancelRequest* request,
                                    v1::CancelReply* reply) override;
 

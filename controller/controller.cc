@@ -161,6 +161,14 @@ void Controller::OnStreamEnded(StreamId stream) {
   FinishIfEnded();
 }
 
+void Controller::OnAgentDied(const std::string& name) {
+  const std::optional<AgentId> agent = fleet_.Named(name);
+  if (!agent) return;
+  if (run_) run_->OnAgentGone(*agent, "its process has ended");
+  fleet_.Remove(*agent);
+  FinishIfEnded();
+}
+
 void Controller::FindSilent() {
   for (const AgentId agent : fleet_.TakeSilent(clock_.MonotonicNanos())) {
     if (const std::optional<StreamId> stream = fleet_.StreamOf(agent)) {

@@ -46,6 +46,8 @@ class Controller {
   void OnAgentMessage(StreamId stream, const v1::AgentMessage& message, int64_t received_ns);
   // It broke: the agent may come back over another.
   void OnStreamEnded(StreamId stream);
+  // The process of that name has ended, that is certain.
+  void OnAgentDied(const std::string& name);
   // Thread-safe, as long as this controller is there.
   Heartbeats& heartbeats() { return fleet_.heartbeats(); }
   // A task of preparing or finishing the target's tables has begun: a SetUpStep's name.

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 #include <limits>
 #include <utility>
 
@@ -12,8 +13,22 @@
 
 namespace trunkload {
 
-ControllerThread::ControllerThread(const Clock& clock)
-    : clock_(clock), wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), controller_(clock, *this) {
+namespace {
+
+std::string BootId() {
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string id;
+  file >> id;
+  return id;
+}
+
+}  // namespace
+
+ControllerThread::ControllerThread(const Clock& clock, std::unique_ptr<RunStore> store)
+    : clock_(clock),
+      wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      keeper_(std::move(store)),
+      controller_(clock, *this, BootId()) {
   thread_ = std::thread([this] { Drive(); });
 }
 
@@ -65,20 +80,57 @@ void ControllerThread::StartRun(v1::Plan plan, Controller::RunOptions options,
       follower->OnRunEnded(absl::UnavailableError("the controller is stopping"));
       return;
     }
-    if (follower_) {
+    if (busy()) {
       follower->OnRunEnded(absl::ResourceExhaustedError(absl::StrCat(
-          "the controller is busy with run ", run_id_, ": try again when that has ended, or cancel it")));
+          "the controller is busy with run ", run_.run_id(), ": try again when that has ended, or cancel it")));
       return;
     }
+    run_.set_plan(plan.name());
+    run_.set_started_at(absl::FormatTime(absl::RFC3339_sec, absl::FromUnixNanos(clock_.WallNanos()), absl::UTCTimeZone()));
     // Before StartRun, which may report progress at once.
     follower_ = std::move(follower);
     absl::StatusOr<std::string> id = controller_.StartRun(std::move(plan), options);
     if (!id.ok()) {
       std::exchange(follower_, nullptr)->OnRunEnded(id.status());
-    } else if (follower_) {
-      run_id_ = *std::move(id);
+    } else {
+      run_.set_run_id(*std::move(id));
     }
   });
+}
+
+void ControllerThread::ResumeRun(RunSnapshot snapshot, RunKeeper::Done done) {
+  Post([this, snapshot = std::move(snapshot), done = std::move(done)]() mutable {
+    run_.set_plan(snapshot.run.plan().name());
+    run_.set_started_at(absl::FormatTime(absl::RFC3339_sec, absl::FromUnixNanos(snapshot.run.began_wall_ns()),
+                                         absl::UTCTimeZone()));
+    absl::StatusOr<std::string> id = controller_.ResumeRun(std::move(snapshot));
+    if (id.ok()) run_.set_run_id(*id);
+    done(id.status());
+  });
+}
+
+void ControllerThread::FollowRun(std::string run_id, std::shared_ptr<RunFollower> follower) {
+  Post([this, run_id = std::move(run_id), follower = std::move(follower)]() mutable {
+    if (busy() && (run_id.empty() || run_id == run_.run_id())) {
+      more_followers_.push_back(std::move(follower));
+    } else if (run_id.empty()) {
+      follower->OnRunEnded(absl::NotFoundError("no run is under way"));
+    } else {
+      keeper_.Result(std::move(run_id), [follower = std::move(follower)](absl::StatusOr<v1::RunResult> result) {
+        follower->OnRunEnded(std::move(result));
+      });
+    }
+  });
+}
+
+void ControllerThread::StopFollowing(const RunFollower* follower) {
+  Post([this, follower] {
+    std::erase_if(more_followers_, [follower](const auto& other) { return other.get() == follower; });
+  });
+}
+
+void ControllerThread::OnAgentDied(std::string name) {
+  Post([this, name = std::move(name)] { controller_.OnAgentDied(name); });
 }
 
 void ControllerThread::CancelRun(const RunFollower* follower) {
@@ -89,8 +141,8 @@ void ControllerThread::CancelRun(const RunFollower* follower) {
 
 void ControllerThread::CancelRun(std::string run_id, absl::AnyInvocable<void(const absl::Status&)> done) {
   Post([this, run_id = std::move(run_id), done = std::move(done)]() mutable {
-    if (!follower_ || run_id != run_id_) {
-      done(absl::NotFoundError(absl::StrCat("no run ", run_id, " is under way")));
+    if (run_id.empty() ? !busy() : run_id != run_.run_id()) {
+      done(absl::NotFoundError(run_id.empty() ? "no run is under way" : absl::StrCat("no run ", run_id, " is under way")));
       return;
     }
     controller_.CancelRun();
@@ -101,7 +153,7 @@ void ControllerThread::CancelRun(std::string run_id, absl::AnyInvocable<void(con
 void ControllerThread::Stop() {
   Post([this] {
     stopping_ = true;
-    if (follower_) controller_.CancelRun();
+    controller_.CancelRun();
     CloseStreamsWhenIdle();
   });
   absl::MutexLock lock(&mutex_);
@@ -109,7 +161,7 @@ void ControllerThread::Stop() {
 }
 
 void ControllerThread::CloseStreamsWhenIdle() {
-  if (!stopping_ || follower_) return;
+  if (!stopping_ || busy()) return;
   for (auto& [id, stream] : std::exchange(streams_, {})) {
     stream->Close(absl::UnavailableError("the controller has stopped"));
     controller_.OnStreamEnded(id);
@@ -172,8 +224,10 @@ void ControllerThread::Disconnect(StreamId stream, const absl::Status& why) {
   streams_.erase(found);
 }
 
-void ControllerThread::Save(RunSnapshot /*snapshot*/) {
-  Post([this] { controller_.OnSaved(absl::OkStatus()); });
+void ControllerThread::Save(RunSnapshot snapshot) {
+  keeper_.Save(std::move(snapshot), [this](const absl::Status& status) {
+    Post([this, status] { controller_.OnSaved(status); });
+  });
 }
 
 void ControllerThread::PrepareTarget(const v1::Plan& plan) {
@@ -213,6 +267,7 @@ void ControllerThread::CancelPrepareTarget() {
 
 void ControllerThread::OnProgress(const v1::Progress& progress) {
   if (follower_) follower_->OnProgress(progress);
+  for (const auto& follower : more_followers_) follower->OnProgress(progress);
 }
 
 void ControllerThread::OnTransactions(uint32_t agent, int64_t phase_start_us, const v1::TransactionLog& log) {
@@ -220,8 +275,22 @@ void ControllerThread::OnTransactions(uint32_t agent, int64_t phase_start_us, co
 }
 
 void ControllerThread::OnRunEnded(absl::StatusOr<v1::RunResult> result) {
-  run_id_.clear();
-  if (auto follower = std::exchange(follower_, nullptr)) follower->OnRunEnded(std::move(result));
+  // Whoever is told that it has ended finds it in the store.
+  absl::StatusOr<v1::RunResult> kept = result;
+  keeper_.Finish(std::move(kept), run_, [this, result = std::move(result)](const absl::Status& status) mutable {
+    Post([this, status, result = std::move(result)]() mutable {
+      if (!status.ok() && result.ok()) {
+        result->mutable_verdict()->add_notes(absl::StrCat("this result is not kept: ", status.message()));
+      }
+      EndRun(result);
+    });
+  });
+}
+
+void ControllerThread::EndRun(const absl::StatusOr<v1::RunResult>& result) {
+  run_.Clear();
+  if (const auto follower = std::exchange(follower_, nullptr)) follower->OnRunEnded(result);
+  for (const auto& follower : std::exchange(more_followers_, {})) follower->OnRunEnded(result);
 }
 
 }  // namespace trunkload

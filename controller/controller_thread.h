@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
@@ -15,6 +16,7 @@
 #include "controller/agent_stream.h"
 #include "controller/controller.h"
 #include "controller/run_follower.h"
+#include "controller/run_keeper.h"
 #include "controller/target_preparation.h"
 
 namespace trunkload {
@@ -27,8 +29,8 @@ namespace trunkload {
 // run.
 class ControllerThread : private ControllerOutside {
  public:
-  // The clock must outlive this.
-  explicit ControllerThread(const Clock& clock);
+  // The clock must outlive this. `store`: where runs are kept; null: nowhere.
+  explicit ControllerThread(const Clock& clock, std::unique_ptr<RunStore> store = nullptr);
   // Every stream must have ended and every call be over: shut the server down first.
   ~ControllerThread() override;
 
@@ -43,6 +45,16 @@ class ControllerThread : private ControllerOutside {
 
   // The follower hears of everything, also that the run was refused.
   void StartRun(v1::Plan plan, Controller::RunOptions options, std::shared_ptr<RunFollower> follower);
+  // Goes on with a run that another controller left. `done` is called on this thread.
+  void ResumeRun(RunSnapshot snapshot, RunKeeper::Done done);
+  // The follower hears of a run under way, or of the end of one that has ended: of the newest one without an id. Its going
+  // away ends nothing.
+  void FollowRun(std::string run_id, std::shared_ptr<RunFollower> follower);
+  void StopFollowing(const RunFollower* follower);
+  // All that are kept, newest first.
+  void ListRuns(RunKeeper::Answer<std::vector<v1::RunSummary>> answer) { keeper_.List(std::move(answer)); }
+  // A process of an agent has ended, that is certain: nothing need be waited for.
+  void OnAgentDied(std::string name);
   // Ends the follower's run in order, if it is under way.
   void CancelRun(const RunFollower* follower);
   // NOT_FOUND where no such run is under way. `done` is called on this thread.
@@ -55,6 +67,8 @@ class ControllerThread : private ControllerOutside {
  private:
   using Event = absl::AnyInvocable<void()>;
 
+  void EndRun(const absl::StatusOr<v1::RunResult>& result);
+  bool busy() const { return !run_.run_id().empty(); }
   void Post(Event event) ABSL_LOCKS_EXCLUDED(mutex_);
   std::deque<Event> WaitForEvents() ABSL_LOCKS_EXCLUDED(mutex_);
   void Drive();
@@ -84,12 +98,15 @@ class ControllerThread : private ControllerOutside {
   bool stopping_ = false;
   bool quit_ = false;
   std::map<StreamId, std::shared_ptr<AgentStream>> streams_;
+  // The run that is under way, or being kept; none where its id is empty. The one who asked for it, and others.
+  v1::RunSummary run_;
   std::shared_ptr<RunFollower> follower_;
-  std::string run_id_;
+  std::vector<std::shared_ptr<RunFollower>> more_followers_;
   // Those given up too, until they have ended; 0 is none.
   std::map<uint64_t, std::unique_ptr<TargetPreparation>> preparations_;
   uint64_t current_preparation_ = 0;
   uint64_t last_preparation_ = 0;
+  RunKeeper keeper_;
   Controller controller_;
   std::thread thread_;
 };

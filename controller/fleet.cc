@@ -178,6 +178,11 @@ std::optional<StreamId> Fleet::StreamOf(AgentId agent) const {
   return found == members_.end() ? std::nullopt : found->second.stream;
 }
 
+std::optional<AgentId> Fleet::Named(const std::string& name) const {
+  const auto found = by_name_.find(name);
+  return found == by_name_.end() ? std::nullopt : std::optional<AgentId>(found->second);
+}
+
 std::vector<AgentId> Fleet::joined_agents() const {
   std::vector<AgentId> agents;
   for (const auto& [id, member] : members_) {

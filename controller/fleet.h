@@ -50,6 +50,7 @@ class Fleet {
   bool connected(StreamId stream) const { return streams_.contains(stream); }
   std::optional<AgentId> AgentOf(StreamId stream) const;
   std::optional<StreamId> StreamOf(AgentId agent) const;
+  std::optional<AgentId> Named(const std::string& name) const;
   bool contains(AgentId agent) const { return members_.contains(agent); }
   // Those that have a stream.
   std::vector<AgentId> joined_agents() const;

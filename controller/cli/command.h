@@ -11,6 +11,7 @@ namespace trunkload {
 void AddRunCommand(CLI::App& app, int& exit_status);
 void AddServeCommand(CLI::App& app, int& exit_status);
 void AddCheckCommand(CLI::App& app, int& exit_status);
+void AddRunsCommands(CLI::App& app, int& exit_status);
 void AddStackCommand(CLI::App& app, int& exit_status);
 
 // `trunkload pgbench`, whose arguments are pgbench's own and are taken apart in its way; without the two

@@ -167,7 +167,7 @@ void LocalAgents::Reap(Agent& agent) {
   close(agent.pid_fd);
   if (end_expected_) return;
   const std::string last = LastLine(agent.last_words);
-  on_death_(absl::StrCat("agent ", agent.name, " ", HowItEnded(info),
+  on_death_(agent.name, absl::StrCat("agent ", agent.name, " ", HowItEnded(info),
                          last.empty() ? "" : absl::StrCat(": ", last)));
 }
 

@@ -22,7 +22,7 @@ namespace trunkload {
 class LocalAgents {
  public:
   // One sentence about an agent that ended before ExpectEnd, with its last words. On a thread of LocalAgents.
-  using OnDeath = absl::AnyInvocable<void(const std::string&)>;
+  using OnDeath = absl::AnyInvocable<void(const std::string& agent, const std::string& death)>;
 
   struct Options {
     uint32_t count = 1;

@@ -55,6 +55,7 @@ int Main(int argc, char** argv) {
              kExitStatuses);
   AddRunCommand(app, exit_status);
   AddServeCommand(app, exit_status);
+  AddRunsCommands(app, exit_status);
   AddCheckCommand(app, exit_status);
   AddStackCommand(app, exit_status);
   // For the list of commands only: see above.

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "common/clock.h"
+#include "controller/cli/data_dir.h"
 #include "controller/cli/exit_status.h"
 #include "controller/cli/local_agents.h"
 #include "controller/cli/run_watch.h"
@@ -20,6 +21,7 @@
 #include "controller/control_client.h"
 #include "controller/controller_server.h"
 #include "controller/controller_thread.h"
+#include "controller/store/run_store.h"
 
 namespace trunkload {
 namespace {
@@ -64,18 +66,31 @@ absl::AnyInvocable<void(int)> OnSignal(RunWatch& watch, absl::AnyInvocable<void(
   };
 }
 
+// None where nobody has asked for it and it can't be.
+absl::StatusOr<std::unique_ptr<RunStore>> StoreFor(const RunPlace& place, RunView& view) {
+  const std::string data_dir = place.data_dir.empty() ? DefaultDataDir() : place.data_dir;
+  if (data_dir.empty()) return nullptr;
+  absl::StatusOr<std::unique_ptr<RunStore>> store = RunStore::Open(data_dir, /*resumable=*/false);
+  if (store.ok() || !place.data_dir.empty()) return store;
+  view.ShowNote(absl::StrCat("this run is not kept: ", store.status().message()));
+  return nullptr;
+}
+
 absl::StatusOr<v1::RunResult> RunEmbedded(v1::Plan plan, RunPlace place, RunView& view) {
   const SystemClock clock;
   auto watch = std::make_shared<RunWatch>(std::move(place.on_transactions));
-  ControllerThread controller(clock);
+  absl::StatusOr<std::unique_ptr<RunStore>> store = StoreFor(place, view);
+  if (!store.ok()) return store.status();
+  ControllerThread controller(clock, *std::move(store));
   const bool local = place.listen.empty();
   auto server = ControllerServer::Listen(local ? "127.0.0.1:0" : place.listen, clock, controller);
   if (!server.ok()) return server.status();
   std::unique_ptr<LocalAgents> agents;
   if (local) {
     auto started = LocalAgents::Start({place.local_agents, (*server)->address(), place.allow_shell},
-                                      [watch](const std::string& death) {
+                                      [watch, &controller](const std::string& name, const std::string& death) {
                                         watch->AddNote({death, true});
+                                        controller.OnAgentDied(name);
                                       });
     if (!started.ok()) return started.status();
     agents = *std::move(started);

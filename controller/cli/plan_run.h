@@ -30,6 +30,8 @@ struct RunPlace {
   bool allow_shell = false;  // of those
   std::string listen;        // HOST:PORT that agents come to
   std::string controller;    // HOST:PORT of the controller that serves
+  // Where the run is kept; empty: DefaultDataDir(), or nowhere if that can't be.
+  std::string data_dir;
   Controller::RunOptions options;
   // Gets the transactions that are told one by one, on the controller's thread; not with `controller`.
   RunWatch::TransactionSink on_transactions;

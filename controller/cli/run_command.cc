@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "controller/cli/command.h"
+#include "controller/cli/data_dir.h"
 #include "controller/cli/exit_status.h"
 #include "controller/cli/output_file.h"
 #include "controller/cli/plan_run.h"
@@ -30,6 +31,7 @@ struct RunArguments {
   std::string wait = "60s";
   bool agents_given = false;
   bool allow_shell = false;
+  std::string data_dir;
   std::string json;
   bool quiet = false;
 };
@@ -62,6 +64,7 @@ int Run(RunArguments arguments) {
                  .allow_shell = arguments.allow_shell,
                  .listen = arguments.listen,
                  .controller = arguments.controller,
+                 .data_dir = arguments.data_dir,
                  .options = {},
                  .on_transactions = nullptr};
   place.options.agents = embedded && arguments.listen.empty() ? arguments.local : arguments.agents;
@@ -121,6 +124,10 @@ void AddRunCommand(CLI::App& app, int& exit_status) {
       ->type_name("KEY=VALUE")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  run->add_option("--data-dir", arguments->data_dir,
+                  absl::StrCat("Where the run is kept [", DefaultDataDir(), "]"))
+      ->type_name("DIR")
+      ->excludes(controller);
   run->add_option("--json", arguments->json, "Write the result to this file too; - is standard output")
       ->type_name("FILE");
   run->add_flag("--quiet", arguments->quiet, "Show errors only");
