@@ -39,6 +39,9 @@ class Load {
   virtual void StopPhase(absl::Duration drain_timeout) = 0;
   // A phase is under way: emulates these too, from the moment on at which their connections are open.
   virtual void TakeOver(const std::vector<v1::ApplicationServer>& servers) = 0;
+  // The load ends by itself then, as by StopPhase without a drain: whoever was kept from running until after that starts
+  // nothing any more. INT64_MAX, as at first: never.
+  virtual void RenewLease(int64_t ends_ns) = 0;
   // Drops what is under way and closes the connections. No event follows.
   virtual void Close() = 0;
 };

@@ -32,8 +32,10 @@ bool BelongsToPhase(const Timer& timer) {
 }  // namespace
 
 Reactor::Reactor(const v1::Assignment& assignment, const std::vector<const v1::ApplicationServer*>& servers,
-                 std::span<const uint64_t> client_seeds, ReactorCallbacks callbacks)
+                 std::span<const uint64_t> client_seeds, const std::atomic<int64_t>& lease_ends_ns,
+                 ReactorCallbacks callbacks)
     : assignment_(assignment),
+      lease_ends_ns_(lease_ends_ns),
       callbacks_(std::move(callbacks)),
       epoll_fd_(epoll_create1(EPOLL_CLOEXEC)),
       wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
@@ -180,6 +182,8 @@ void Reactor::FireTimers() {
   constexpr int kTimersAtOnce = 64;
   for (int fired = 0; fired < kTimersAtOnce && !timers_.empty(); ++fired) {
     const int64_t now = clock_.MonotonicNanos();
+    if (now >= lease_ends_ns_.load(std::memory_order_relaxed) && phase_state_ == PhaseState::kRunning) [[unlikely]]
+      StopEarly(absl::ZeroDuration());
     if (timers_.Earliest().at > now) return;
     const Timer timer = timers_.TakeEarliest();
     switch (timer.kind) {

@@ -39,9 +39,10 @@ struct ReactorCallbacks {
 class Reactor {
  public:
   // Emulates `servers` of the assignment, which must outlive it, as must `client_seeds` (see ClientSeeds).
-  // Its thread starts at once.
+  // Its thread starts at once. `lease_ends_ns` must outlive it too: see Load::RenewLease.
   Reactor(const v1::Assignment& assignment, const std::vector<const v1::ApplicationServer*>& servers,
-          std::span<const uint64_t> client_seeds, ReactorCallbacks callbacks);
+          std::span<const uint64_t> client_seeds, const std::atomic<int64_t>& lease_ends_ns,
+          ReactorCallbacks callbacks);
   // Drops what is under way and ends the thread.
   ~Reactor();
 
@@ -77,6 +78,7 @@ class Reactor {
   void TellWhenReady();
 
   const v1::Assignment& assignment_;
+  const std::atomic<int64_t>& lease_ends_ns_;
   ReactorCallbacks callbacks_;
   const SystemClock clock_;
   const int epoll_fd_;

@@ -63,7 +63,7 @@ void ReactorLoad::StartReactor(Member& member, const std::vector<const v1::Appli
   callbacks.phase_ended = [this, &member](int64_t started_ns) {
     OnLoop([this, &member, started_ns] { OnReactorEnded(member, started_ns); });
   };
-  member.reactor = std::make_unique<Reactor>(assignment_, servers, client_seeds, std::move(callbacks));
+  member.reactor = std::make_unique<Reactor>(assignment_, servers, client_seeds, lease_ends_ns_, std::move(callbacks));
 }
 
 void ReactorLoad::OnReactorReady(Member& member, uint32_t connections) {

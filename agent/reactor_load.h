@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -26,6 +27,7 @@ class ReactorLoad final : public Load {
   void StartPhase(uint32_t phase, int64_t start_ns) override;
   void StopPhase(absl::Duration drain_timeout) override;
   void TakeOver(const std::vector<v1::ApplicationServer>& servers) override;
+  void RenewLease(int64_t ends_ns) override { lease_ends_ns_.store(ends_ns, std::memory_order_relaxed); }
   void Close() override;
 
  private:
@@ -63,6 +65,8 @@ class ReactorLoad final : public Load {
   // Gone once closed: events still in the loop look at it first.
   std::shared_ptr<bool> open_;
 
+  // Looked at by the reactors' threads.
+  std::atomic<int64_t> lease_ends_ns_{INT64_MAX};
   bool failed_ = false;
   // Of the assignment's, without those that were taken over.
   size_t reactors_ = 0;

@@ -135,7 +135,9 @@ void Run::CheckLease(int64_t confirmed_ns) {
   // An assignment may have been on its way for long: it renews nothing, but the first one may be faster than the answer to
   // the first heartbeat.
   const int64_t from_ns = confirmed_ns == INT64_MIN ? assigned_ns_ : confirmed_ns;
-  if (clock_.MonotonicNanos() - from_ns >= absl::ToInt64Nanoseconds(lease)) Cut(v1::PhaseEnded::CUT_LEASE);
+  lease_ends_ns_ = from_ns + absl::ToInt64Nanoseconds(lease);
+  load_->RenewLease(lease_ends_ns_);
+  if (clock_.MonotonicNanos() >= lease_ends_ns_) Cut(v1::PhaseEnded::CUT_LEASE);
 }
 
 void Run::Leave() {
@@ -163,6 +165,7 @@ void Run::Drop() {
   load_.reset();
   ready_ = phase_under_way_ = failed_ = closed_ = false;
   cut_ = v1::PhaseEnded::CUT_UNSPECIFIED;
+  lease_ends_ns_ = INT64_MAX;
 }
 
 void Run::OnLoadReady(uint32_t connections, uint64_t connecting_ns) {
@@ -192,6 +195,8 @@ void Run::OnInterval(v1::Interval interval) {
 
 void Run::OnPhaseEnded(const v1::PhaseEnded& ended) {
   phase_under_way_ = false;
+  // The load looks at the lease too, and may have been first.
+  if (clock_.MonotonicNanos() >= lease_ends_ns_) cut_ = v1::PhaseEnded::CUT_LEASE;
   v1::AgentMessage message;
   *message.mutable_phase_ended() = ended;
   message.mutable_phase_ended()->set_run_id(assignment_.run_id());

@@ -68,6 +68,7 @@ class Run : public LoadEvents {
   // Of the assignment; changed by TakeOver.
   v1::Assignment assignment_;
   int64_t assigned_ns_ = 0;
+  int64_t lease_ends_ns_ = INT64_MAX;
   int phases_started_ = 0;
   int64_t start_ns_ = 0;
   bool ready_ = false;

@@ -82,6 +82,7 @@ void ActiveRun::Cancel() {
 absl::Status ActiveRun::OnAgentJoined(AgentId agent, const v1::HeldRun* held, bool more_to_come) {
   if (state_.TakesPart(agent) && agents_taken_in_) {
     if (absl::Status status = Apply(RunState::AgentBack{agent}); !status.ok()) return status;
+    SendProgress();
     return CatchUp(agent, held, more_to_come);
   }
   if (held != nullptr) Do(RunState::EndRun{agent});
@@ -168,6 +169,7 @@ void ActiveRun::OnAgentSilent(AgentId agent, int64_t last_heard_ns) {
   Apply(RunState::AgentSilent{agent, absl::StrCat("it was not heard any more"),
                               last_heard_ns + absl::ToInt64Nanoseconds(lease)})
       .IgnoreError();
+  if (!outcome_) SendProgress();
 }
 
 void ActiveRun::OnAgentGone(AgentId agent, std::string why) {
@@ -371,8 +373,8 @@ void ActiveRun::Do(const RunState::AssignAll&) {
   const std::vector<AgentId> agents = state_.agents();
   // Checked before the target was prepared; nobody has joined since.
   const std::vector<v1::Assignment> assignments = PlanAssignments(plan_, NamesOf(agents), id_).value();
+  for (const AgentId agent : agents) Admit(agent);
   for (size_t i = 0; i < agents.size(); ++i) {
-    Admit(agents[i]);
     for (const v1::ApplicationServer& server : assignments[i].application_servers()) parts_.Add(agents[i], server);
     result_.AddAgent(agents[i], fleet_.hello(agents[i]), assignments[i].application_servers_size());
     Assign(agents[i]);

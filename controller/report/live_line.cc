@@ -33,6 +33,12 @@ std::string StageText(const v1::Progress& progress) {
   }
 }
 
+std::string AgentsText(const v1::Progress& progress) {
+  std::string agents = Counted(progress.agents(), "agent", "agents");
+  if (progress.agents() < progress.agents_wanted()) absl::StrAppend(&agents, " of ", progress.agents_wanted());
+  return agents;
+}
+
 bool UnderLoad(const v1::Progress& progress) {
   return !progress.phase().empty() && (progress.stage() == v1::Progress::STAGE_RUNNING ||
                                        progress.stage() == v1::Progress::STAGE_DRAINING);
@@ -74,16 +80,16 @@ std::string LiveLine(const v1::Progress& progress, size_t columns) {
     for (std::string& part : LoadParts(progress)) parts.push_back(std::move(part));
   }
   if (progress.stage() != v1::Progress::STAGE_WAITING_FOR_AGENTS) {
-    std::string agents = Counted(progress.agents(), "agent", "agents");
-    if (progress.agents() < progress.agents_wanted())
-      absl::StrAppend(&agents, " of ", progress.agents_wanted());
-    parts.push_back(agents);
+    parts.push_back(AgentsText(progress));
   }
   return absl::StrJoin(parts, "  |  ").substr(0, columns);
 }
 
 std::string StageLine(const v1::Progress& progress) {
-  return StageText(progress);
+  std::string line = StageText(progress);
+  const bool missing = UnderLoad(progress) && progress.agents() < progress.agents_wanted();
+  if (missing) absl::StrAppend(&line, "  |  ", AgentsText(progress));
+  return line;
 }
 
 }  // namespace trunkload

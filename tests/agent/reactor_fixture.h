@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -61,6 +62,7 @@ class ReactorFixture : public testing::Test {
   v1::Phase& AddPhase(uint32_t clients, uint64_t transactions);
 
   std::vector<uint64_t> client_seeds_;
+  std::atomic<int64_t> lease_ends_ns_{INT64_MAX};
   int slices_ = 0;
   mutable absl::Mutex mutex_;
   bool told_ ABSL_GUARDED_BY(mutex_) = false;

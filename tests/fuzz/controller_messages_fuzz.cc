@@ -36,6 +36,7 @@ class WatchedLoad : public Load {
   }
   void StopPhase(absl::Duration) override { FUZZ_CHECK(under_way_, next_); }
   void TakeOver(const std::vector<v1::ApplicationServer>&) override { FUZZ_CHECK(under_way_, next_); }
+  void RenewLease(int64_t) override {}
   void Close() override { closed_ = true; }
 
   void EndPhase() {

@@ -30,7 +30,7 @@ class Inserts(DatabaseCase):
         self.assertEqual(sum(agent["transactions"] for agent in result["agents"]), 16000)
 
     def expect_shape(self, result):
-        self.assertEqual(result["verdict"], {"valid": True, "reasons": []})
+        self.assertEqual(result["verdict"], {"valid": True, "reasons": [], "notes": []})
         self.assertTrue(result["run"]["id"])
         self.assertEqual(result["run"]["plan"]["name"], "test")
         self.assertEqual([objective["met"] for objective in result["objectives"]], [True, True])

@@ -30,6 +30,7 @@ class SimulatedFleet::LoadHandle : public Load {
   void StartPhase(uint32_t phase, int64_t start_ns) override { load_.StartPhase(phase, start_ns); }
   void StopPhase(absl::Duration drain_timeout) override { load_.StopPhase(drain_timeout); }
   void TakeOver(const std::vector<v1::ApplicationServer>& servers) override { load_.TakeOver(servers); }
+  void RenewLease(int64_t ends_ns) override { load_.RenewLease(ends_ns); }
   void Close() override { load_.Close(); }
 
  private:

@@ -43,6 +43,7 @@ class SimulatedLoad : public Load {
   void StartPhase(uint32_t phase, int64_t start_ns) override;
   void StopPhase(absl::Duration drain_timeout) override;
   void TakeOver(const std::vector<v1::ApplicationServer>& servers) override;
+  void RenewLease(int64_t) override {}
   void Close() override;
   bool loading() const { return !serving_.empty(); }
 

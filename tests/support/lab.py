@@ -98,7 +98,8 @@ class Lab:
     def environment(self, **more):
         # Nothing of the caller's own PostgreSQL settings may show through.
         mine = {key: text for key, text in os.environ.items() if not key.startswith("PG")}
-        return {**mine, "TRUNKLOAD_LAB": self._mark, "TMPDIR": self.temporary, "LC_ALL": "C.UTF-8", **more}
+        return {**mine, "TRUNKLOAD_LAB": self._mark, "TMPDIR": self.temporary, "LC_ALL": "C.UTF-8",
+                "XDG_DATA_HOME": os.path.join(self.folder, "data"), **more}
 
     def file(self, name, text=""):
         self._files += 1
@@ -251,8 +252,8 @@ class Database:
 
     PASSWORD = "c0rrect-h0rse"
 
-    def __init__(self, lab, password=False, settings=None):
-        """`password`: over TCP, it asks for PASSWORD by scram-sha-256."""
+    def __init__(self, lab, password=False, settings=None, networks=()):
+        """`password`: over TCP, it asks for PASSWORD by scram-sha-256. `networks`: who may come, beside this machine."""
         self._lab = lab
         self._bin = postgres_bin()
         self.port = free_port()
@@ -276,6 +277,8 @@ class Database:
             "max_connections": 200,
             **(settings or {}),
         }
+        with open(os.path.join(self._data, "pg_hba.conf"), "a") as rules:
+            rules.writelines(f"host all all {network} trust\n" for network in networks)
         self._options = " ".join(f"-c {key}={value}" for key, value in options.items())
         self.start()
         self.conninfo = f"host=127.0.0.1 port={self.port} dbname=bench user=bench"

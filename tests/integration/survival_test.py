@@ -1,0 +1,318 @@
+"""Fleets that lose something: agents, their controller, the network, the database. What the result says is compared with the
+rows that are in the table."""
+import contextlib
+import os
+import signal
+import subprocess
+import time
+import unittest
+
+from case import DatabaseCase, constant, lab, main, phase
+
+RATE = 300
+# Of an agent that is lost, what it did since its last interval is known to nobody: an interval a second, and one on its way.
+UNKNOWN_SECONDS = 2.5
+
+
+class SurvivalCase(DatabaseCase):
+    SECONDS = 10
+    LEASE = "3s"
+
+    def setUp(self):
+        super().setUp()
+        self.port = lab.free_port()
+        self.data = os.path.join(self.lab.folder, "runs")
+        self.serving = self.serve()
+        self.agents = {name: self.start_agent(name) for name in ["a-1", "a-2", "a-3"]}
+
+    def serve(self):
+        serving = self.lab.start(
+            lab.program("trunkload"), "serve", "--listen", f"127.0.0.1:{self.port}", "--data-dir", self.data
+        )
+        self.addCleanup(self.stop, serving)
+        lab.wait_until(lambda: "listening" in serving.err, "the controller listens")
+        return serving
+
+    def start_agent(self, name, controller=None, *before):
+        agent = self.lab.start(
+            *before,
+            lab.program("trunkload-agent"),
+            "--controller",
+            controller or f"127.0.0.1:{self.port}",
+            "--name",
+            name,
+        )
+        self.addCleanup(self.stop, agent)
+        return agent
+
+    def stop(self, process):
+        with contextlib.suppress(ProcessLookupError):
+            process.signal(signal.SIGCONT)
+        process.stop()
+
+    def start_run(self, agents=3, phases=None, **fleet):
+        plan = self.plan(
+            self.database,
+            *(phases or [phase(duration=f"{self.SECONDS}s", **constant(RATE))]),
+            fleet={"application_servers": 6, "pool": {"size": 4}, "lease": self.LEASE, **fleet},
+        )
+        run = self.lab.start_run(
+            plan, "--controller", f"127.0.0.1:{self.port}", "--agents", agents, "--quiet"
+        )
+        lab.wait_until(self.some_rows, "rows come in")
+        time.sleep(2)
+        return run
+
+    def some_rows(self):
+        with contextlib.suppress(AssertionError):
+            return self.database.rows() > 0
+        return False
+
+    def kill(self, process):
+        process.signal(signal.SIGKILL)
+        process.wait()
+
+    def expect_table(self, result, unknown=0):
+        """As many rows as are acknowledged; up to `unknown` more of which nobody can know, and those that failed."""
+        acknowledged = sum(one["rows"] for one in result["phases"])
+        failed = sum(sum(one["errors"].values()) for one in result["phases"])
+        rows = self.database.rows()
+        self.assertGreaterEqual(rows, acknowledged)
+        self.assertLessEqual(rows, acknowledged + failed + unknown)
+
+    def loss(self, result):
+        [loss] = result["losses"]
+        return loss
+
+
+class LostAgents(SurvivalCase):
+    def test_continue_says_how_much_load_was_missing_and_since_when(self):
+        run = self.start_run()
+        self.kill(self.agents["a-2"])
+        run.wait()
+        self.expect_status(run, 4)
+        loss = self.loss(run.result)
+        self.assertEqual(loss["agent"], "a-2")
+        self.assertAlmostEqual(loss["share"], 1 / 3, places=3)
+        self.assertLess(abs(loss["from_s"] - 2), 2)
+        [measured] = run.result["phases"]
+        # Two thirds go on to the end.
+        self.assertEqual(measured["series"][self.SECONDS - 1]["offered"], RATE * 2 / 3)
+        self.expect_table(run.result, unknown=RATE / 3 * UNKNOWN_SECONDS)
+
+    def test_it_is_noticed_within_three_seconds(self):
+        run = self.start_run()
+        run_id = self.lab.trunkload("runs", "--data-dir", self.data).out.split("\n")[1].split()[0]
+        watch = self.lab.start(lab.program("trunkload"), "report", run_id, "--controller", f"127.0.0.1:{self.port}")
+        self.kill(self.agents["a-2"])
+        killed = time.monotonic()
+        lab.wait_until(lambda: "2 agents of 3" in watch.err, "the loss is shown", timeout=5)
+        self.assertLess(time.monotonic() - killed, 3.3)
+        run.wait()
+        watch.wait()
+
+    def test_redistribute_brings_the_whole_rate_back(self):
+        run = self.start_run(on_agent_lost="redistribute", min_agents=2)
+        self.kill(self.agents["a-2"])
+        run.wait()
+        self.expect_status(run, 0)
+        loss = self.loss(run.result)
+        self.assertGreater(loss["taken_over_s"], loss["from_s"])
+        [measured] = run.result["phases"]
+        self.assertEqual(measured["series"][self.SECONDS - 1]["offered"], RATE)
+        self.assertNotIn("23505", measured["errors"], "a key was taken twice")
+        self.expect_table(run.result, unknown=RATE / 3 * UNKNOWN_SECONDS)
+
+    def test_abort_ends_the_run_at_once(self):
+        run = self.start_run(on_agent_lost="abort")
+        self.kill(self.agents["a-2"])
+        killed = time.monotonic()
+        run.wait()
+        self.assertLess(time.monotonic() - killed, 6)
+        self.expect_status(run, 4)
+        self.assertRegex(run.result["verdict"]["reasons"][0], "ended before its time: agent a-2 was lost")
+        self.expect_table(run.result, unknown=RATE / 3 * UNKNOWN_SECONDS)
+
+    def test_one_that_is_told_to_stop_hands_in_all_it_did(self):
+        run = self.start_run(on_agent_lost="redistribute", min_agents=2)
+        told = time.monotonic()
+        self.assertEqual(self.agents["a-2"].stop(), 0)
+        self.assertLess(time.monotonic() - told, 2.5)
+        run.wait()
+        self.expect_status(run, 0)
+        self.assertTrue(self.loss(run.result)["announced"])
+        self.assertEqual(run.result["phases"][0]["series"][self.SECONDS - 1]["offered"], RATE)
+        self.expect_table(run.result)
+
+    def test_one_that_sleeps_longer_than_its_lease(self):
+        run = self.start_run()
+        self.agents["a-2"].signal(signal.SIGSTOP)
+        time.sleep(5)
+        self.agents["a-2"].signal(signal.SIGCONT)
+        woke = time.monotonic()
+        run.wait()
+        self.expect_status(run, 4)
+        self.assertLess(time.monotonic() - woke, 15)
+        [measured] = run.result["phases"]
+        # It starts nothing of what came due while it slept, and what it had measured before is in the result.
+        self.assertLessEqual(measured["offered"], RATE * self.SECONDS - RATE / 3 * 4)
+        self.expect_table(run.result)
+
+    def test_a_late_one_takes_the_place_of_a_lost_one(self):
+        phases = [phase(name, duration="6s", **constant(RATE)) for name in ["first", "second"]]
+        run = self.start_run(phases=phases)
+        self.kill(self.agents["a-2"])
+        self.start_agent("a-4")
+        run.wait()
+        second = run.result["phases"][1]
+        self.assertEqual(second["series"][5]["offered"], RATE)
+        self.assertNotIn("23505", second["errors"], "a key was taken twice")
+        self.expect_table(run.result, unknown=RATE / 3 * UNKNOWN_SECONDS)
+
+
+class LostController(SurvivalCase):
+    SECONDS = 12
+    LEASE = "8s"
+
+    def test_another_one_goes_on_and_nothing_is_missing(self):
+        run = self.start_run()
+        self.kill(self.serving)
+        time.sleep(2)
+        again = self.serve()
+        self.assertIn("going on with run", again.err)
+        run.wait()
+        self.expect_status(run, 0)
+        [measured] = run.result["phases"]
+        self.assertEqual(measured["offered"], RATE * self.SECONDS)
+        self.assertEqual(run.result["losses"], [])
+        self.expect_table(run.result)
+        listed = self.lab.trunkload("runs", "--data-dir", self.data)
+        self.assertRegex(listed.out, rf"{run.result['run']['id']} .* valid")
+        shown = self.lab.trunkload("report", run.result["run"]["id"], "--data-dir", self.data)
+        self.assertEqual(shown.status, 0)
+        self.assertIn("Phase measured", shown.out)
+
+    def test_killed_twice(self):
+        run = self.start_run()
+        for _ in range(2):
+            self.kill(self.serving)
+            time.sleep(0.5)
+            self.serving = self.serve()
+            time.sleep(2.5)
+        run.wait()
+        self.expect_status(run, 0)
+        self.assertEqual(run.result["phases"][0]["offered"], RATE * self.SECONDS)
+        self.expect_table(run.result)
+
+
+class SleepingController(SurvivalCase):
+    def test_agents_stop_by_themselves_when_their_lease_ends(self):
+        run = self.start_run()
+        self.serving.signal(signal.SIGSTOP)
+        time.sleep(4.5)
+        rows = self.database.rows()
+        time.sleep(1)
+        self.assertEqual(self.database.rows(), rows, "they load without a controller")
+        others = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'bench' AND pid <> pg_backend_pid()"
+        lab.wait_until(lambda: self.database.query(others) == "0", "their connections are closed")
+        self.serving.signal(signal.SIGCONT)
+        run.wait()
+        self.expect_status(run, 4)
+        self.assertRegex(" ".join(run.result["verdict"]["reasons"]), "as long as its lease")
+        self.expect_table(run.result)
+
+
+class Cancelled(SurvivalCase):
+    SECONDS = 60
+
+    def test_within_two_seconds_however_it_is_told(self):
+        def by_command():
+            done = self.lab.trunkload("cancel", "--controller", f"127.0.0.1:{self.port}")
+            self.assertEqual(done.status, 0, done.err)
+
+        ways = {
+            "Ctrl-C": lambda run: run.signal(signal.SIGINT),
+            "command": lambda run: by_command(),
+            "controller": lambda run: self.serving.signal(signal.SIGTERM),
+        }
+        for name, cancel in ways.items():
+            with self.subTest(way=name):
+                run = self.start_run()
+                told = time.monotonic()
+                cancel(run)
+                run.wait()
+                self.assertLess(time.monotonic() - told, 2.5)
+                self.expect_status(run, 130)
+                self.expect_table(run.result)
+        self.assertEqual(self.serving.wait(), 0)
+
+
+@contextlib.contextmanager
+def namespace(name):
+    """A machine of its own, as far as the network goes, at 10.213.7.2; this one is at 10.213.7.1."""
+
+    def ip(*arguments):
+        subprocess.run(["ip", *arguments], check=True, capture_output=True)
+
+    ip("netns", "add", name)
+    try:
+        ip("link", "add", f"{name}-a", "type", "veth", "peer", "name", f"{name}-b", "netns", name)
+        ip("address", "add", "10.213.7.1/24", "dev", f"{name}-a")
+        ip("link", "set", f"{name}-a", "up")
+        ip("-n", name, "address", "add", "10.213.7.2/24", "dev", f"{name}-b")
+        ip("-n", name, "link", "set", f"{name}-b", "up")
+        ip("-n", name, "link", "set", "lo", "up")
+        # The far end: this machine's own address stays.
+        yield lambda state: ip("-n", name, "link", "set", f"{name}-b", state)
+    finally:
+        subprocess.run(["ip", "netns", "delete", name], check=False)
+
+
+class Partitioned(SurvivalCase):
+    """One agent is on a machine whose network is cut. Its database can be reached no more than its controller."""
+
+    LEASE = "6s"
+    SECONDS = 14
+
+    def serve(self):
+        serving = self.lab.start(
+            lab.program("trunkload"), "serve", "--listen", f"0.0.0.0:{self.port}", "--data-dir", self.data
+        )
+        self.addCleanup(self.stop, serving)
+        lab.wait_until(lambda: "listening" in serving.err, "the controller listens")
+        return serving
+
+    @classmethod
+    def setUpClass(cls):
+        if lab.postgres_bin() is None:
+            raise unittest.SkipTest("PostgreSQL is not installed (package postgresql-15)")
+        cls.database_lab = lab.Lab()
+        cls.addClassCleanup(cls.database_lab.close)
+        cls.database = lab.Database(cls.database_lab, settings={"listen_addresses": "'*'"}, networks=["10.213.7.0/24"])
+        cls.addClassCleanup(cls.database.close)
+        cls.database.conninfo = cls.database.conninfo.replace("127.0.0.1", "10.213.7.1")
+
+    def test_shorter_and_longer_than_the_lease(self):
+        name = f"tl{os.getpid()}"
+        with contextlib.ExitStack() as stack:
+            try:
+                switch = stack.enter_context(namespace(name))
+            except (subprocess.CalledProcessError, FileNotFoundError):
+                self.skipTest("network namespaces can't be made here (root and iproute2 are needed)")
+            self.agents.pop("a-3").stop()
+            remote = self.start_agent("a-3", f"10.213.7.1:{self.port}", "ip", "netns", "exec", name)
+            for seconds, losses in [(3, 0), (9, 1)]:
+                with self.subTest(seconds=seconds):
+                    run = self.start_run()
+                    switch("down")
+                    time.sleep(seconds)
+                    switch("up")
+                    run.wait()
+                    self.assertIn(run.status, [0, 4], run.err)
+                    self.assertEqual(len(run.result["losses"]), losses, run.result["losses"])
+                    self.expect_table(run.result)
+            self.stop(remote)
+
+
+if __name__ == "__main__":
+    main()
