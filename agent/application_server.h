@@ -42,7 +42,8 @@ class ApplicationServer {
   // Why it can't get ready, or can't go on loading rows, once it is certain; empty otherwise.
   const std::string& failure() const { return failure_; }
 
-  // `from_ns`: when it begins here, where that is later than the phase's start. What was due before is not run.
+  // `from_ns`: when it begins here, where that is later than the phase's start. What was due before is not
+  // run.
   void StartPhase(uint32_t phase, int64_t start_ns, int64_t from_ns);
   // No new transactions. Those that were due before go on; `may_retry`: they may also be tried again.
   void StopStarting(bool may_retry);

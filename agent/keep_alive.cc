@@ -10,7 +10,8 @@ namespace {
 
 constexpr int64_t kBeatNanos = 1'000'000'000;
 constexpr std::chrono::milliseconds kTick{100};
-// TCP tries a segment that was lost again ever more seldom: a new connection is through sooner once the network is back.
+// TCP tries a segment that was lost again ever more seldom: a new connection is through sooner once the
+// network is back.
 constexpr int64_t kUnansweredNanos = 3'000'000'000;
 
 }  // namespace
@@ -109,8 +110,9 @@ int64_t KeepAlive::confirmed_ns() {
 
 bool KeepAlive::broken() {
   const std::lock_guard lock(mutex_);
-  return stream_ && (stream_->closing() || (lease_.unanswered() > 0 &&
-                                            clock_.MonotonicNanos() - unanswered_since_ns_ > kUnansweredNanos));
+  return stream_ &&
+         (stream_->closing() ||
+          (lease_.unanswered() > 0 && clock_.MonotonicNanos() - unanswered_since_ns_ > kUnansweredNanos));
 }
 
 void KeepAlive::Beat() {

@@ -13,29 +13,32 @@
 
 namespace trunkload {
 
-// Heartbeats to the controller, on a thread of their own that has nothing else to do: neither a busy machine nor a long
-// line of intervals holds them up. Thread-safe.
+// Heartbeats to the controller, on a thread of their own that has nothing else to do: neither a busy machine
+// nor a long line of intervals holds them up. Thread-safe.
 class KeepAlive {
  public:
-  // `on_tick` is called on that thread, several times a second for as long as this object lives: must not block.
+  // `on_tick` is called on that thread, several times a second for as long as this object lives: must not
+  // block.
   KeepAlive(uint64_t instance, absl::AnyInvocable<void()> on_tick);
   ~KeepAlive();
 
-  // Once the controller has let the agent in. The stub must outlive the stream, which End ends: blocks until then.
+  // Once the controller has let the agent in. The stub must outlive the stream, which End ends: blocks until
+  // then.
   void Begin(v1::FleetService::Stub& stub);
   void End();
 
   // See Lease.
   int64_t confirmed_ns();
-  // The stream that was begun is of no use any more: it broke, or a heartbeat was not answered for some seconds, so that
-  // another connection is likelier to get through.
+  // The stream that was begun is of no use any more: it broke, or a heartbeat was not answered for some
+  // seconds, so that another connection is likelier to get through.
   bool broken();
 
  private:
   class Stream;
 
   void Beat();
-  // gRPC's condition for what waits is of steady time, which absl's is not: a wall clock that jumps delays no heartbeat.
+  // gRPC's condition for what waits is of steady time, which absl's is not: a wall clock that jumps delays no
+  // heartbeat.
   std::mutex mutex_;
   std::condition_variable changed_;
   const SystemClock clock_;

@@ -8,12 +8,14 @@
 namespace trunkload {
 
 // Keys of one application server. Sequential keys are never drawn twice in the whole fleet, over all scripts
-// and phases: application server n of m takes n + 1, n + 1 + m, n + 1 + 2m … above the loaded rows. One that was taken over
-// from a lost agent goes on far above what that one can have reached, which nobody knows. Not thread-safe.
+// and phases: application server n of m takes n + 1, n + 1 + m, n + 1 + 2m … above the loaded rows. One that
+// was taken over from a lost agent goes on far above what that one can have reached, which nobody knows. Not
+// thread-safe.
 class KeySource {
  public:
   KeySource(const v1::Assignment& assignment, const v1::ApplicationServer& server)
-      : next_(assignment.loaded_rows() + uint64_t{server.generation()} * kKeysOfGeneration + server.number() + 1),
+      : next_(assignment.loaded_rows() + uint64_t{server.generation()} * kKeysOfGeneration + server.number() +
+              1),
         step_(assignment.fleet_application_servers()),
         random_(MixSeed(server.seed(), kStream)) {}
 

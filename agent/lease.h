@@ -6,9 +6,9 @@
 
 namespace trunkload {
 
-// For how long the agent may go on without its controller. What counts is when a heartbeat that was answered had been
-// *sent*: the controller, which counts from its answer, never believes the lease over while this agent still loads.
-// Instants are the agent's monotonic clock. Not thread-safe.
+// For how long the agent may go on without its controller. What counts is when a heartbeat that was answered
+// had been *sent*: the controller, which counts from its answer, never believes the lease over while this
+// agent still loads. Instants are the agent's monotonic clock. Not thread-safe.
 class Lease {
  public:
   // The number of the heartbeat that is sent now.

@@ -19,8 +19,8 @@ class LoadEvents {
   virtual void OnLoadFailed(const std::string& reason) = 0;
   virtual void OnInterval(v1::Interval interval) = 0;
   virtual void OnPhaseEnded(const v1::PhaseEnded& ended) = 0;
-  // Application servers that were taken over are part of the load from then on; or they are not, and `failure` says why
-  // in one sentence, without secrets.
+  // Application servers that were taken over are part of the load from then on; or they are not, and
+  // `failure` says why in one sentence, without secrets.
   virtual void OnTakenOver(uint32_t phase, int64_t from_ns, const std::string& failure) = 0;
 };
 
@@ -39,8 +39,8 @@ class Load {
   virtual void StopPhase(absl::Duration drain_timeout) = 0;
   // A phase is under way: emulates these too, from the moment on at which their connections are open.
   virtual void TakeOver(const std::vector<v1::ApplicationServer>& servers) = 0;
-  // The load ends by itself then, as by StopPhase without a drain: whoever was kept from running until after that starts
-  // nothing any more. INT64_MAX, as at first: never.
+  // The load ends by itself then, as by StopPhase without a drain: whoever was kept from running until after
+  // that starts nothing any more. INT64_MAX, as at first: never.
   virtual void RenewLease(int64_t ends_ns) = 0;
   // Drops what is under way and closes the connections. No event follows.
   virtual void Close() = 0;

@@ -60,8 +60,8 @@ struct AgentOptions {
   bool once = false;
 };
 
-// The agent as a process: one run at a time, over as many sessions as it takes. Lives until the process ends, because its
-// signals' thread does.
+// The agent as a process: one run at a time, over as many sessions as it takes. Lives until the process ends,
+// because its signals' thread does.
 class Agent {
  public:
   explicit Agent(AgentOptions options)
@@ -72,13 +72,13 @@ class Agent {
             options_.allow_shell),
         random_(options_.hello.instance()) {}
 
-  // Dials until told to stop: a controller that is not there yet, or not any more, is tried again with back-off and
-  // jitter. The exit status.
+  // Dials until told to stop: a controller that is not there yet, or not any more, is tried again with
+  // back-off and jitter. The exit status.
   int Serve();
 
  private:
-  // SIGINT and SIGTERM are blocked in every thread and awaited by one, which tells the loop. The second one leaves at
-  // once.
+  // SIGINT and SIGTERM are blocked in every thread and awaited by one, which tells the loop. The second one
+  // leaves at once.
   void WatchSignals();
   // The load has ended and all it measured is on the controller's disk; or that takes too long.
   bool MayLeave() const;
@@ -133,7 +133,8 @@ void Agent::Tick() {
 }
 
 bool Agent::Refused(const SessionEnd& session) const {
-  // A name that is taken may be this agent's own, of a process before this one that the controller has not yet missed.
+  // A name that is taken may be this agent's own, of a process before this one that the controller has not
+  // yet missed.
   const absl::Status& why = session.why;
   return !session.joined && (absl::IsFailedPrecondition(why) || absl::IsInvalidArgument(why) ||
                              (absl::IsAlreadyExists(why) && !ever_joined_));
@@ -141,8 +142,8 @@ bool Agent::Refused(const SessionEnd& session) const {
 
 // Between sessions, too, the load goes on, and its lease is watched.
 void Agent::BackOff() {
-  const int64_t until_ns = clock_.MonotonicNanos() +
-                           absl::ToInt64Nanoseconds(backoff_ * (0.5 + random_.Uniform()));
+  const int64_t until_ns =
+      clock_.MonotonicNanos() + absl::ToInt64Nanoseconds(backoff_ * (0.5 + random_.Uniform()));
   // Ticks come several times a second.
   while (!stop_ && clock_.MonotonicNanos() < until_ns) loop_.RunOne();
   backoff_ = std::min(backoff_ * 2, kLongestBackOff);
@@ -205,7 +206,8 @@ int Main(int argc, char** argv) {
   app.add_option("--controller", options.controller, "Address of the controller, HOST:PORT")->required();
   app.add_option("--name", name, "Name in the fleet, unique there (default: host name and process id)");
   app.add_option("--label", labels, "KEY=VALUE, shown to the controller; may be repeated");
-  app.add_flag("--once", options.once, "Exit when the controller has gone, instead of waiting for it to come back");
+  app.add_flag("--once", options.once,
+               "Exit when the controller has gone, instead of waiting for it to come back");
   app.add_flag(
       "--allow-shell", options.allow_shell,
       "Let scripts run commands of the shell on this machine (\\shell and \\setshell), which anybody who "

@@ -8,10 +8,10 @@
 
 namespace trunkload {
 
-// What an agent has to tell its controller and the controller has not yet on disk, in order, over however many
-// streams: each message gets a sequence number, and an interval its own, when it is first handed to a stream.
-// Intervals that no stream has had yet are merged with their neighbours where they become too many: nothing that was
-// measured is ever dropped, it only gets coarser in time. Not thread-safe.
+// What an agent has to tell its controller and the controller has not yet on disk, in order, over however
+// many streams: each message gets a sequence number, and an interval its own, when it is first handed to a
+// stream. Intervals that no stream has had yet are merged with their neighbours where they become too many:
+// nothing that was measured is ever dropped, it only gets coarser in time. Not thread-safe.
 class Outbox {
  public:
   struct Limits {
@@ -44,8 +44,8 @@ class Outbox {
   void GiveUpLogs();
 
   const Limits limits_;
-  // The first numbered_ of them have a sequence number, and never change again; the first sent_ of those were handed
-  // to this stream.
+  // The first numbered_ of them have a sequence number, and never change again; the first sent_ of those were
+  // handed to this stream.
   std::deque<std::shared_ptr<v1::AgentMessage>> messages_;
   size_t numbered_ = 0;
   size_t sent_ = 0;

@@ -182,7 +182,8 @@ void Reactor::FireTimers() {
   constexpr int kTimersAtOnce = 64;
   for (int fired = 0; fired < kTimersAtOnce && !timers_.empty(); ++fired) {
     const int64_t now = clock_.MonotonicNanos();
-    if (now >= lease_ends_ns_.load(std::memory_order_relaxed) && phase_state_ == PhaseState::kRunning) [[unlikely]]
+    if (now >= lease_ends_ns_.load(std::memory_order_relaxed) && phase_state_ == PhaseState::kRunning)
+        [[unlikely]]
       StopEarly(absl::ZeroDuration());
     if (timers_.Earliest().at > now) return;
     const Timer timer = timers_.TakeEarliest();

@@ -52,7 +52,8 @@ void ReactorLoad::Open(const v1::Assignment& assignment) {
 void ReactorLoad::StartReactor(Member& member, const std::vector<const v1::ApplicationServer*>& servers,
                                std::span<const uint64_t> client_seeds) {
   ReactorCallbacks callbacks;
-  // The reactors' threads only post; open_ is set before the first of them starts, and never changed while one runs.
+  // The reactors' threads only post; open_ is set before the first of them starts, and never changed while
+  // one runs.
   callbacks.ready = [this, &member](uint32_t connections) {
     OnLoop([this, &member, connections] { OnReactorReady(member, connections); });
   };
@@ -63,7 +64,8 @@ void ReactorLoad::StartReactor(Member& member, const std::vector<const v1::Appli
   callbacks.phase_ended = [this, &member](int64_t started_ns) {
     OnLoop([this, &member, started_ns] { OnReactorEnded(member, started_ns); });
   };
-  member.reactor = std::make_unique<Reactor>(assignment_, servers, client_seeds, lease_ends_ns_, std::move(callbacks));
+  member.reactor =
+      std::make_unique<Reactor>(assignment_, servers, client_seeds, lease_ends_ns_, std::move(callbacks));
 }
 
 void ReactorLoad::OnReactorReady(Member& member, uint32_t connections) {

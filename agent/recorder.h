@@ -42,8 +42,8 @@ class Recorder {
     double log_sampling = 0;
     uint64_t log_seed = 0;
   };
-  // Begins a phase that began at `start_ns`, with nothing recorded. `from_ns`: when it begins for this recorder, which may
-  // be some seconds later.
+  // Begins a phase that began at `start_ns`, with nothing recorded. `from_ns`: when it begins for this
+  // recorder, which may be some seconds later.
   void Start(int64_t start_ns, const Wishes& wishes, int64_t from_ns);
   void Start(int64_t start_ns) { Start(start_ns, Wishes(), start_ns); }
 

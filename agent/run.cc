@@ -102,7 +102,8 @@ absl::Status Run::OnTakeOver(const v1::TakeOver& take_over) {
                    static_cast<int>(take_over.phase()) == phases_started_ - 1;
   if (!now) return absl::OkStatus();
   std::set<uint32_t> emulated;
-  for (const v1::ApplicationServer& server : assignment_.application_servers()) emulated.insert(server.number());
+  for (const v1::ApplicationServer& server : assignment_.application_servers())
+    emulated.insert(server.number());
   v1::Assignment more = assignment_;
   more.clear_application_servers();
   for (const v1::ApplicationServer& server : take_over.application_servers()) {
@@ -132,8 +133,8 @@ void Run::CheckLease(int64_t confirmed_ns) {
   if (!active() || cut_ == v1::PhaseEnded::CUT_LEASE) return;
   const absl::Duration lease = FromProto(assignment_.lease());
   if (lease <= absl::ZeroDuration()) return;
-  // An assignment may have been on its way for long: it renews nothing, but the first one may be faster than the answer to
-  // the first heartbeat.
+  // An assignment may have been on its way for long: it renews nothing, but the first one may be faster than
+  // the answer to the first heartbeat.
   const int64_t from_ns = confirmed_ns == INT64_MIN ? assigned_ns_ : confirmed_ns;
   lease_ends_ns_ = from_ns + absl::ToInt64Nanoseconds(lease);
   load_->RenewLease(lease_ends_ns_);

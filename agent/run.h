@@ -15,9 +15,9 @@
 
 namespace trunkload {
 
-// The agent's side of the protocol in fleet.proto, without its transport: answers the controller's messages and drives
-// the load. It outlives the streams to the controller: a load goes on while there is none, until its lease ends. At most
-// one run at a time; free for the next after EndRun. Not thread-safe.
+// The agent's side of the protocol in fleet.proto, without its transport: answers the controller's messages
+// and drives the load. It outlives the streams to the controller: a load goes on while there is none, until
+// its lease ends. At most one run at a time; free for the next after EndRun. Not thread-safe.
 class Run : public LoadEvents {
  public:
   // What is of the stream alone; everything else goes into the outbox.
@@ -36,8 +36,8 @@ class Run : public LoadEvents {
   // What Hello says of it; none where there is nothing to be said.
   std::optional<v1::HeldRun> held() const;
 
-  // To be called several times a second. `confirmed_ns`: Lease::confirmed_ns. Stops the load whose lease has ended, and
-  // keeps what it measured in the outbox.
+  // To be called several times a second. `confirmed_ns`: Lease::confirmed_ns. Stops the load whose lease has
+  // ended, and keeps what it measured in the outbox.
   void CheckLease(int64_t confirmed_ns);
   // The agent was told to stop: the load ends, and Leaving is the last message in the outbox.
   void Leave();

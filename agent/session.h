@@ -24,8 +24,9 @@ struct SessionParts {
   KeepAlive& keep_alive;
 };
 
-// One stream between the agent and its controller: from dialling it until the stream ends. Blocks the calling thread,
-// which runs the loop meanwhile and drives the run. `may_end`, asked after each event, says whether the agent is to leave.
+// One stream between the agent and its controller: from dialling it until the stream ends. Blocks the calling
+// thread, which runs the loop meanwhile and drives the run. `may_end`, asked after each event, says whether
+// the agent is to leave.
 SessionEnd RunSession(const std::string& controller, const v1::Hello& hello, const SessionParts& parts,
                       absl::AnyInvocable<bool()> may_end);
 

@@ -94,9 +94,11 @@ absl::Status ActiveRun::OnAgentJoined(AgentId agent, const v1::HeldRun* held, bo
 absl::Status ActiveRun::CatchUp(AgentId agent, const v1::HeldRun* held, bool more_to_come) {
   using Stage = RunState::Stage;
   const Versions versions = versions_.contains(agent) ? versions_.at(agent) : Versions();
-  // One that was given out after the last snapshot of the controller before this one is not what it is to have.
+  // One that was given out after the last snapshot of the controller before this one is not what it is to
+  // have.
   if (held != nullptr && held->version() > versions.newest) forgotten_.insert(agent);
-  const bool assigned = held != nullptr && held->version() >= versions.assigned && !forgotten_.contains(agent);
+  const bool assigned =
+      held != nullptr && held->version() >= versions.assigned && !forgotten_.contains(agent);
   switch (state_.stage()) {
     case Stage::kConnecting:
     case Stage::kReadingClocks:
@@ -209,7 +211,8 @@ absl::Status ActiveRun::OnInterval(AgentId agent, const v1::Interval& interval) 
     return Apply(RunState::AgentReported{agent});
   }
   const bool of_this_phase = interval.phase() == state_.phase();
-  const absl::StatusOr<bool> merged = phases_.Merge(agent, interval, of_this_phase ? elapsed : kWholePhaseSeconds);
+  const absl::StatusOr<bool> merged =
+      phases_.Merge(agent, interval, of_this_phase ? elapsed : kWholePhaseSeconds);
   if (!merged.ok()) return merged.status();
   if (!*merged) return absl::OkStatus();
   if (interval.log().client_size() > 0) TellTransactions(agent, interval.log());
@@ -235,12 +238,14 @@ absl::Status ActiveRun::OnPhaseEnded(AgentId agent, const v1::PhaseEnded& ended)
   if (!*known || ended.phase() != state_.phase()) return absl::OkStatus();
   const int64_t start_ns = state_.start_ns();
   if (const AgentClock& clock = fleet_.clock(agent); clock.known()) {
-    phases_.SetStart(ended.phase(), agent,
-                     {.skew_us = static_cast<double>(clock.ToController(ended.started_ns(), start_ns) - start_ns) / 1000,
-                      .uncertainty_us = static_cast<double>(clock.UncertaintyNanos(start_ns)) / 1000});
+    phases_.SetStart(
+        ended.phase(), agent,
+        {.skew_us = static_cast<double>(clock.ToController(ended.started_ns(), start_ns) - start_ns) / 1000,
+         .uncertainty_us = static_cast<double>(clock.UncertaintyNanos(start_ns)) / 1000});
   }
   if (!state_.TakesPart(agent)) return absl::OkStatus();
-  return Apply(RunState::AgentEndedPhase{agent, CutReason(ended), ended.cut() == v1::PhaseEnded::CUT_LEAVING});
+  return Apply(
+      RunState::AgentEndedPhase{agent, CutReason(ended), ended.cut() == v1::PhaseEnded::CUT_LEAVING});
 }
 
 absl::Status ActiveRun::OnTakenOver(AgentId agent, const v1::TakenOver& taken_over) {
@@ -252,8 +257,8 @@ absl::Status ActiveRun::OnTakenOver(AgentId agent, const v1::TakenOver& taken_ov
   if (!taken_over.failure().empty()) {
     // It stays among those that are to take over: before the next phase all is dealt out anew.
     if (loss != nullptr) {
-      loss->set_reason(absl::StrCat(loss->reason(), "; agent ", hellos_.at(agent).name(), " could not take over: ",
-                                    OneLine(taken_over.failure(), kLongestReason)));
+      loss->set_reason(absl::StrCat(loss->reason(), "; agent ", hellos_.at(agent).name(),
+                                    " could not take over: ", OneLine(taken_over.failure(), kLongestReason)));
     }
     return absl::OkStatus();
   }
@@ -375,7 +380,8 @@ void ActiveRun::Do(const RunState::AssignAll&) {
   const std::vector<v1::Assignment> assignments = PlanAssignments(plan_, NamesOf(agents), id_).value();
   for (const AgentId agent : agents) Admit(agent);
   for (size_t i = 0; i < agents.size(); ++i) {
-    for (const v1::ApplicationServer& server : assignments[i].application_servers()) parts_.Add(agents[i], server);
+    for (const v1::ApplicationServer& server : assignments[i].application_servers())
+      parts_.Add(agents[i], server);
     result_.AddAgent(agents[i], fleet_.hello(agents[i]), assignments[i].application_servers_size());
     Assign(agents[i]);
   }
@@ -480,7 +486,8 @@ double ActiveRun::ShareOf(AgentId agent, uint32_t phase) const {
     return static_cast<double>(servers.size()) / plan_.fleet().application_servers();
   }
   double clients = 0;
-  for (const v1::ApplicationServer& server : servers) clients += server.shares(static_cast<int>(phase)).clients();
+  for (const v1::ApplicationServer& server : servers)
+    clients += server.shares(static_cast<int>(phase)).clients();
   return clients / load.closed().clients();
 }
 
@@ -593,7 +600,8 @@ void ActiveRun::SendProgress() {
   progress.set_agents_wanted(state.agents_wanted());
   if (step_began_ns_ != 0) progress.set_step(set_up_.back().name());
   next_progress_ns_ = now_ns + kProgressNanos;
-  const Merger* const merger = state.loading() ? (load_merger_ ? &*load_merger_ : nullptr) : phases_.merger(state.phase());
+  const Merger* const merger =
+      state.loading() ? (load_merger_ ? &*load_merger_ : nullptr) : phases_.merger(state.phase());
   if (merger != nullptr) {
     const int64_t elapsed_ns = std::max<int64_t>(0, now_ns - state.start_ns());
     progress.set_elapsed_s(static_cast<double>(elapsed_ns) / 1e9);

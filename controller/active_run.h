@@ -47,13 +47,14 @@ class ActiveRun {
   // `plan` is valid, and fits `agents` agents, for which it waits so long.
   ActiveRun(const Identity& identity, v1::Plan plan, uint32_t agents, absl::Duration wait,
             const Surroundings& surroundings);
-  // Goes on with a run that another controller left, as of its last snapshot; its agents go into the fleet, as away.
-  // DATA_LOSS where the snapshot does not fit together.
-  static absl::StatusOr<std::unique_ptr<ActiveRun>> Restore(RunSnapshot snapshot, const Surroundings& surroundings);
+  // Goes on with a run that another controller left, as of its last snapshot; its agents go into the fleet,
+  // as away. DATA_LOSS where the snapshot does not fit together.
+  static absl::StatusOr<std::unique_ptr<ActiveRun>> Restore(RunSnapshot snapshot,
+                                                            const Surroundings& surroundings);
 
   const std::string& id() const { return id_; }
-  // What it heard of such an agent is part of the snapshots: a message is to be acknowledged once it is on disk.
-  // Something was heard of such an agent.
+  // What it heard of such an agent is part of the snapshots: a message is to be acknowledged once it is on
+  // disk. Something was heard of such an agent.
   void Touch() { dirty_ = true; }
   bool TakesPart(AgentId agent) const { return state_.TakesPart(agent); }
   bool Remembers(AgentId agent) const { return numbers_.contains(agent); }
@@ -82,6 +83,8 @@ class ActiveRun {
   // See Controller.
   void OnTargetTask(const std::string& name);
   void OnTargetPrepared(absl::StatusOr<v1::ServerInfo> info);
+  // The controller was kept from running.
+  void OnStalled() { Apply(RunState::Stalled{}).IgnoreError(); }
   void OnTick();
   int64_t NextTickNanos() const;
 

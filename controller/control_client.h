@@ -19,8 +19,8 @@ class ControlClient {
  public:
   explicit ControlClient(const std::string& address);
 
-  // Runs a plan there and follows it to its end, also where the controller is killed on the way and started again. Blocks;
-  // the follower is called on this thread. Once.
+  // Runs a plan there and follows it to its end, also where the controller is killed on the way and started
+  // again. Blocks; the follower is called on this thread. Once.
   void Run(const v1::RunRequest& request, RunFollower& follower);
   // Follows a run, whoever asked for it; without an id, the one under way.
   void Follow(const std::string& run_id, RunFollower& follower);

@@ -115,7 +115,8 @@ grpc::ServerWriteReactor<v1::RunUpdate>* ControlService::Follow(grpc::CallbackSe
 }
 
 grpc::ServerUnaryReactor* ControlService::ListRuns(grpc::CallbackServerContext* context,
-                                                   const v1::ListRunsRequest* /*request*/, v1::ListRunsReply* reply) {
+                                                   const v1::ListRunsRequest* /*request*/,
+                                                   v1::ListRunsReply* reply) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   controller_.ListRuns([reactor, reply](absl::StatusOr<std::vector<v1::RunSummary>> runs) {
     if (runs.ok()) *reply->mutable_runs() = {runs->begin(), runs->end()};

@@ -21,10 +21,13 @@ std::string NewRunId(int64_t wall_ns) {
                       absl::StrFormat("-%04x", absl::Uniform<uint16_t>(random)));
 }
 
+// In a run it ticks at least once a second.
+constexpr int64_t kStalledNanos = 2'000'000'000;
+
 }  // namespace
 
 Controller::Controller(const Clock& clock, ControllerOutside& outside, std::string boot_id)
-    : clock_(clock), outside_(outside), boot_id_(std::move(boot_id)) {}
+    : clock_(clock), outside_(outside), boot_id_(std::move(boot_id)), last_tick_ns_(clock.MonotonicNanos()) {}
 
 absl::StatusOr<std::string> Controller::StartRun(v1::Plan plan, const RunOptions& options) {
   if (run_) {
@@ -169,6 +172,14 @@ void Controller::OnAgentDied(const std::string& name) {
   FinishIfEnded();
 }
 
+void Controller::ForgiveIfStalled() {
+  const int64_t now_ns = clock_.MonotonicNanos();
+  const int64_t last_ns = std::exchange(last_tick_ns_, now_ns);
+  if (now_ns - last_ns < kStalledNanos) return;
+  fleet_.HearAll(now_ns);
+  if (run_) run_->OnStalled();
+}
+
 void Controller::FindSilent() {
   for (const AgentId agent : fleet_.TakeSilent(clock_.MonotonicNanos())) {
     if (const std::optional<StreamId> stream = fleet_.StreamOf(agent)) {
@@ -200,6 +211,7 @@ void Controller::OnTick() {
     *message.mutable_clock_probe() = fleet_.clock(agent).Probe(clock_.MonotonicNanos());
     if (const std::optional<StreamId> stream = fleet_.StreamOf(agent)) outside_.Send(*stream, message);
   }
+  ForgiveIfStalled();
   FindSilent();
   if (run_) run_->OnTick();
   FinishIfEnded();

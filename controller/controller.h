@@ -69,12 +69,15 @@ class Controller {
   void Acknowledge(AgentId agent);
   void Drop(AgentId agent, const absl::Status& why);
   void FindSilent();
+  // A controller that was kept from running for a while has not heard agents that were there.
+  void ForgiveIfStalled();
   void FinishIfEnded();
 
   const Clock& clock_;
   ControllerOutside& outside_;
   const std::string boot_id_;
   Fleet fleet_;
+  int64_t last_tick_ns_;
   std::unique_ptr<ActiveRun> run_;
 };
 

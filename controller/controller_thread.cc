@@ -81,12 +81,14 @@ void ControllerThread::StartRun(v1::Plan plan, Controller::RunOptions options,
       return;
     }
     if (busy()) {
-      follower->OnRunEnded(absl::ResourceExhaustedError(absl::StrCat(
-          "the controller is busy with run ", run_.run_id(), ": try again when that has ended, or cancel it")));
+      follower->OnRunEnded(
+          absl::ResourceExhaustedError(absl::StrCat("the controller is busy with run ", run_.run_id(),
+                                                    ": try again when that has ended, or cancel it")));
       return;
     }
     run_.set_plan(plan.name());
-    run_.set_started_at(absl::FormatTime(absl::RFC3339_sec, absl::FromUnixNanos(clock_.WallNanos()), absl::UTCTimeZone()));
+    run_.set_started_at(
+        absl::FormatTime(absl::RFC3339_sec, absl::FromUnixNanos(clock_.WallNanos()), absl::UTCTimeZone()));
     // Before StartRun, which may report progress at once.
     follower_ = std::move(follower);
     absl::StatusOr<std::string> id = controller_.StartRun(std::move(plan), options);
@@ -116,9 +118,10 @@ void ControllerThread::FollowRun(std::string run_id, std::shared_ptr<RunFollower
     } else if (run_id.empty()) {
       follower->OnRunEnded(absl::NotFoundError("no run is under way"));
     } else {
-      keeper_.Result(std::move(run_id), [follower = std::move(follower)](absl::StatusOr<v1::RunResult> result) {
-        follower->OnRunEnded(std::move(result));
-      });
+      keeper_.Result(std::move(run_id),
+                     [follower = std::move(follower)](absl::StatusOr<v1::RunResult> result) {
+                       follower->OnRunEnded(std::move(result));
+                     });
     }
   });
 }
@@ -142,7 +145,8 @@ void ControllerThread::CancelRun(const RunFollower* follower) {
 void ControllerThread::CancelRun(std::string run_id, absl::AnyInvocable<void(const absl::Status&)> done) {
   Post([this, run_id = std::move(run_id), done = std::move(done)]() mutable {
     if (run_id.empty() ? !busy() : run_id != run_.run_id()) {
-      done(absl::NotFoundError(run_id.empty() ? "no run is under way" : absl::StrCat("no run ", run_id, " is under way")));
+      done(absl::NotFoundError(run_id.empty() ? "no run is under way"
+                                              : absl::StrCat("no run ", run_id, " is under way")));
       return;
     }
     controller_.CancelRun();
@@ -225,9 +229,8 @@ void ControllerThread::Disconnect(StreamId stream, const absl::Status& why) {
 }
 
 void ControllerThread::Save(RunSnapshot snapshot) {
-  keeper_.Save(std::move(snapshot), [this](const absl::Status& status) {
-    Post([this, status] { controller_.OnSaved(status); });
-  });
+  keeper_.Save(std::move(snapshot),
+               [this](const absl::Status& status) { Post([this, status] { controller_.OnSaved(status); }); });
 }
 
 void ControllerThread::PrepareTarget(const v1::Plan& plan) {
@@ -277,14 +280,15 @@ void ControllerThread::OnTransactions(uint32_t agent, int64_t phase_start_us, co
 void ControllerThread::OnRunEnded(absl::StatusOr<v1::RunResult> result) {
   // Whoever is told that it has ended finds it in the store.
   absl::StatusOr<v1::RunResult> kept = result;
-  keeper_.Finish(std::move(kept), run_, [this, result = std::move(result)](const absl::Status& status) mutable {
-    Post([this, status, result = std::move(result)]() mutable {
-      if (!status.ok() && result.ok()) {
-        result->mutable_verdict()->add_notes(absl::StrCat("this result is not kept: ", status.message()));
-      }
-      EndRun(result);
-    });
-  });
+  keeper_.Finish(
+      std::move(kept), run_, [this, result = std::move(result)](const absl::Status& status) mutable {
+        Post([this, status, result = std::move(result)]() mutable {
+          if (!status.ok() && result.ok()) {
+            result->mutable_verdict()->add_notes(absl::StrCat("this result is not kept: ", status.message()));
+          }
+          EndRun(result);
+        });
+      });
 }
 
 void ControllerThread::EndRun(const absl::StatusOr<v1::RunResult>& result) {

@@ -47,8 +47,8 @@ class ControllerThread : private ControllerOutside {
   void StartRun(v1::Plan plan, Controller::RunOptions options, std::shared_ptr<RunFollower> follower);
   // Goes on with a run that another controller left. `done` is called on this thread.
   void ResumeRun(RunSnapshot snapshot, RunKeeper::Done done);
-  // The follower hears of a run under way, or of the end of one that has ended: of the newest one without an id. Its going
-  // away ends nothing.
+  // The follower hears of a run under way, or of the end of one that has ended: of the newest one without an
+  // id. Its going away ends nothing.
   void FollowRun(std::string run_id, std::shared_ptr<RunFollower> follower);
   void StopFollowing(const RunFollower* follower);
   // All that are kept, newest first.
@@ -98,7 +98,8 @@ class ControllerThread : private ControllerOutside {
   bool stopping_ = false;
   bool quit_ = false;
   std::map<StreamId, std::shared_ptr<AgentStream>> streams_;
-  // The run that is under way, or being kept; none where its id is empty. The one who asked for it, and others.
+  // The run that is under way, or being kept; none where its id is empty. The one who asked for it, and
+  // others.
   v1::RunSummary run_;
   std::shared_ptr<RunFollower> follower_;
   std::vector<std::shared_ptr<RunFollower>> more_followers_;

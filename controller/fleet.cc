@@ -59,7 +59,8 @@ absl::Status Check(const v1::Hello& hello) {
     }
   }
   if (hello.instance() == 0) {
-    return absl::InvalidArgumentError(absl::StrCat("agent ", hello.name(), " does not say which process it is"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("agent ", hello.name(), " does not say which process it is"));
   }
   if (!IsText(hello.host()) || !IsText(hello.version())) {
     return absl::InvalidArgumentError(absl::StrCat("agent ", hello.name(),
@@ -196,6 +197,12 @@ bool Fleet::TakeSequence(AgentId agent, uint64_t sequence) {
   if (sequence <= newest) return false;
   newest = sequence;
   return true;
+}
+
+void Fleet::HearAll(int64_t now_ns) {
+  for (auto& [id, member] : members_) {
+    if (!member.silent) Hear(member, now_ns);
+  }
 }
 
 std::vector<AgentId> Fleet::TakeSilent(int64_t now_ns) {

@@ -16,8 +16,9 @@
 
 namespace trunkload {
 
-// Who is in the fleet, who they say they are, whether they are heard, and how far off their clocks are. An agent whose
-// stream breaks stays until it is removed, and is the same when it comes back over another. Not thread-safe.
+// Who is in the fleet, who they say they are, whether they are heard, and how far off their clocks are. An
+// agent whose stream breaks stays until it is removed, and is the same when it comes back over another. Not
+// thread-safe.
 class Fleet {
  public:
   // An agent that was not heard for so long is silent.
@@ -67,7 +68,10 @@ class Fleet {
   // Heartbeats go straight in here, from whatever thread.
   Heartbeats& heartbeats() { return heartbeats_; }
   int64_t LastHeardNanos(AgentId agent) const { return members_.at(agent).last_heard_ns; }
-  // Those that were not heard for kSilenceNanos, each once: no heartbeat of theirs is taken until they join again.
+  // All that are not silent count as heard now: it was the controller that did not listen.
+  void HearAll(int64_t now_ns);
+  // Those that were not heard for kSilenceNanos, each once: no heartbeat of theirs is taken until they join
+  // again.
   std::vector<AgentId> TakeSilent(int64_t now_ns);
   // When there may be one; INT64_MAX: never.
   int64_t NextSilenceNanos() const { return next_silence_ns_; }

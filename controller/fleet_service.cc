@@ -141,7 +141,8 @@ class JoinReactor final : public AgentStream,
 // Answers each heartbeat at once, on gRPC's thread. Reads and writes take turns, so that nothing is shared.
 class KeepAliveReactor final : public grpc::ServerBidiReactor<v1::Heartbeat, v1::HeartbeatReply> {
  public:
-  KeepAliveReactor(const Clock& clock, ControllerThread& controller) : clock_(clock), controller_(controller) {
+  KeepAliveReactor(const Clock& clock, ControllerThread& controller)
+      : clock_(clock), controller_(controller) {
     StartRead(&heartbeat_);
   }
 

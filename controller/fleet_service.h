@@ -6,7 +6,8 @@
 
 namespace trunkload {
 
-// Agents come in here: each call of Join is one agent's stream, and each of KeepAlive its heartbeats. Thread-safe.
+// Agents come in here: each call of Join is one agent's stream, and each of KeepAlive its heartbeats.
+// Thread-safe.
 class FleetService final : public v1::FleetService::CallbackService {
  public:
   // Both must outlive every call.

@@ -8,8 +8,8 @@
 
 namespace trunkload {
 
-// When each agent was last heard, by the controller's monotonic clock. Thread-safe: heartbeats come in on threads of their
-// own, which nothing that the controller is busy with holds up.
+// When each agent was last heard, by the controller's monotonic clock. Thread-safe: heartbeats come in on
+// threads of their own, which nothing that the controller is busy with holds up.
 class Heartbeats {
  public:
   // From now on there is such an agent; by its Hello's instance.

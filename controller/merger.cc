@@ -152,7 +152,8 @@ void Merger::MergeScript(const v1::ScriptInterval& from, Script& into) {
   errors_ += AddErrors(from.errors(), into.errors);
   for (const auto& [code, message] : from.error_messages()) {
     // Those of kinds that are counted as others are left out.
-    if (into.errors.contains(code)) into.error_messages.try_emplace(code, OneLine(message, kLongestErrorMessage));
+    if (into.errors.contains(code))
+      into.error_messages.try_emplace(code, OneLine(message, kLongestErrorMessage));
   }
   AddCommands(from, into.commands);
   into.response.MergeChecked(from.response());

@@ -65,7 +65,8 @@ class Merger {
     std::optional<v1::PhaseEnded> ended;
     // Sent by its own account, but not here. 0 before its end.
     uint64_t missing_intervals = 0;
-    // How many of the phase's seconds were told together with others, because the agent could not send them one by one.
+    // How many of the phase's seconds were told together with others, because the agent could not send them
+    // one by one.
     uint64_t coarse_seconds = 0;
 
     // In how many seconds it is known what it did; 0: nothing came from it.

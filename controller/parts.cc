@@ -33,9 +33,9 @@ std::set<AgentId> Parts::TakeOver(AgentId lost, const std::vector<AgentId>& rece
   std::set<AgentId> takers;
   for (v1::ApplicationServer& server : orphans) {
     GiveAnew(server);
-    const AgentId receiver = *std::min_element(receivers.begin(), receivers.end(), [this](AgentId a, AgentId b) {
-      return parts_[a].size() < parts_[b].size();
-    });
+    const AgentId receiver =
+        *std::min_element(receivers.begin(), receivers.end(),
+                          [this](AgentId a, AgentId b) { return parts_[a].size() < parts_[b].size(); });
     takers.insert(receiver);
     parts_[receiver].push_back(std::move(server));
   }
@@ -55,7 +55,8 @@ Parts::Servers Parts::TakeOrphans(const std::vector<AgentId>& agents) {
   return orphans;
 }
 
-std::set<AgentId> Parts::Rebalance(const std::vector<AgentId>& agents, const std::vector<AgentId>& newcomers) {
+std::set<AgentId> Parts::Rebalance(const std::vector<AgentId>& agents,
+                                   const std::vector<AgentId>& newcomers) {
   std::set<AgentId> changed(newcomers.begin(), newcomers.end());
   const auto fewer = [this](AgentId a, AgentId b) { return parts_[a].size() < parts_[b].size(); };
   const std::vector<AgentId>& receivers = newcomers.empty() ? agents : newcomers;

@@ -10,9 +10,9 @@
 
 namespace trunkload {
 
-// Who emulates which application servers in a run. Every application server is in at most one agent's part; one that is
-// given to another agent gets its next generation, so that it draws other numbers and keys than it may have drawn
-// already. Not thread-safe.
+// Who emulates which application servers in a run. Every application server is in at most one agent's part;
+// one that is given to another agent gets its next generation, so that it draws other numbers and keys than
+// it may have drawn already. Not thread-safe.
 class Parts {
  public:
   using Servers = std::vector<v1::ApplicationServer>;
@@ -24,12 +24,12 @@ class Parts {
   void Change(AgentId agent, Servers servers) { parts_[agent] = std::move(servers); }
   // It emulates the same, but anew.
   void Renew(AgentId agent);
-  // What `lost` emulated goes to `receivers`, of which there is one at least: the ones with the fewest first. Those
-  // that got any.
+  // What `lost` emulated goes to `receivers`, of which there is one at least: the ones with the fewest first.
+  // Those that got any.
   std::set<AgentId> TakeOver(AgentId lost, const std::vector<AgentId>& receivers);
-  // What those that are not among `agents` emulated goes to `newcomers`, or to all where there are none; then newcomers
-  // get as many as the others, from those with the most. All application servers of an agent whose part has changed
-  // count as given anew. The agents whose part has changed.
+  // What those that are not among `agents` emulated goes to `newcomers`, or to all where there are none; then
+  // newcomers get as many as the others, from those with the most. All application servers of an agent whose
+  // part has changed count as given anew. The agents whose part has changed.
   std::set<AgentId> Rebalance(const std::vector<AgentId>& agents, const std::vector<AgentId>& newcomers);
 
  private:

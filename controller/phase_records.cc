@@ -20,10 +20,12 @@ PhaseRecords::Record* PhaseRecords::Find(uint32_t phase, AgentId agent) {
   return found != records_.end() && found->second.merger.agents().contains(agent) ? &found->second : nullptr;
 }
 
-absl::StatusOr<bool> PhaseRecords::Merge(AgentId agent, const v1::Interval& interval, double elapsed_seconds) {
+absl::StatusOr<bool> PhaseRecords::Merge(AgentId agent, const v1::Interval& interval,
+                                         double elapsed_seconds) {
   Record* const record = Find(interval.phase(), agent);
   if (record == nullptr) return false;
-  if (absl::Status status = record->merger.Merge(agent, interval, elapsed_seconds); !status.ok()) return status;
+  if (absl::Status status = record->merger.Merge(agent, interval, elapsed_seconds); !status.ok())
+    return status;
   record->changed = true;
   return true;
 }

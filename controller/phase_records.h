@@ -15,8 +15,8 @@
 
 namespace trunkload {
 
-// What agents measured, phase by phase: of the one under way, and of those that ended while something of them was still to
-// come, from agents that were lost and may come back. Not thread-safe.
+// What agents measured, phase by phase: of the one under way, and of those that ended while something of them
+// was still to come, from agents that were lost and may come back. Not thread-safe.
 class PhaseRecords {
  public:
   // Both must outlive this.
@@ -29,7 +29,8 @@ class PhaseRecords {
   // Of a phase that was begun, as long as something of it may come; else null.
   const Merger* merger(uint32_t phase) const;
 
-  // See Merger. Both are passed over where nothing of that phase is waited for any more, or nothing of that agent.
+  // See Merger. Both are passed over where nothing of that phase is waited for any more, or nothing of that
+  // agent.
   absl::StatusOr<bool> Merge(AgentId agent, const v1::Interval& interval, double elapsed_seconds);
   absl::StatusOr<bool> End(AgentId agent, const v1::PhaseEnded& ended);
   void SetStart(uint32_t phase, AgentId agent, const RunResultBuilder::Start& start);
@@ -38,8 +39,8 @@ class PhaseRecords {
   // The phase has ended after so many seconds.
   void Close(uint32_t phase, double seconds);
 
-  // What changed since the last call. Phases that have ended, and of which nothing is to come any more, go into the
-  // result then and are forgotten.
+  // What changed since the last call. Phases that have ended, and of which nothing is to come any more, go
+  // into the result then and are forgotten.
   std::vector<RunSnapshot::Phase> TakeChanged();
   // INVALID_ARGUMENT where they are not this plan's.
   absl::Status Restore(std::vector<RunSnapshot::Phase> phases);

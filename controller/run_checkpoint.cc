@@ -145,7 +145,8 @@ absl::Status ActiveRun::Restore(RunSnapshot snapshot) {
     hellos_[agent.id()] = agent.hello();
     versions_[agent.id()] = {.newest = agent.version(), .assigned = agent.assigned_version()};
     for (const v1::ApplicationServer& server : agent.application_servers()) {
-      if (server.shares_size() != plan_.phases_size()) return absl::DataLossError("application servers without shares");
+      if (server.shares_size() != plan_.phases_size())
+        return absl::DataLossError("application servers without shares");
       parts_.Add(agent.id(), server);
     }
     result_.AddAgent(agent.id(), agent.hello(), agent.application_servers_size());

@@ -6,7 +6,8 @@
 
 namespace trunkload {
 
-RunKeeper::RunKeeper(std::unique_ptr<RunStore> store) : store_(std::move(store)), thread_([this] { Work(); }) {}
+RunKeeper::RunKeeper(std::unique_ptr<RunStore> store)
+    : store_(std::move(store)), thread_([this] { Work(); }) {}
 
 RunKeeper::~RunKeeper() {
   {

@@ -18,9 +18,10 @@
 
 namespace trunkload {
 
-// Keeps runs in a store, on a thread of its own: a slow disk delays acknowledgements, and nothing else. Without a store it
-// keeps nothing, and says that all is well. Thread-safe; answers come on that thread, in order. Its line is as long as
-// there are calls under way: one snapshot at a time, and a few questions of people.
+// Keeps runs in a store, on a thread of its own: a slow disk delays acknowledgements, and nothing else.
+// Without a store it keeps nothing, and says that all is well. Thread-safe; answers come on that thread, in
+// order. Its line is as long as there are calls under way: one snapshot at a time, and a few questions of
+// people.
 class RunKeeper {
  public:
   using Done = absl::AnyInvocable<void(const absl::Status&)>;

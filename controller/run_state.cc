@@ -253,6 +253,16 @@ absl::Status RunState::On(const TakenOver& event) {
   return absl::OkStatus();
 }
 
+absl::Status RunState::On(const Stalled&) {
+  const int64_t soonest_ns = After(now_ns_, kDialling);
+  // Agents have waited for no answer from here, or dial again.
+  if (stage_ != Stage::kWaitingForAgents && !stopping_) deadline_ns_ = std::max(deadline_ns_, soonest_ns);
+  for (auto& [id, agent] : agents_) {
+    if (agent.silent) agent.lease_ends_ns = std::max(agent.lease_ends_ns, soonest_ns);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status RunState::On(const Stopped& event) {
   if (!stopped_.empty() || cancelled_) return absl::OkStatus();
   stopped_ = event.reason;
@@ -318,8 +328,9 @@ void RunState::OnDeadline() {
       break;
     case Stage::kConnecting:
       if (phase_ > 0) {
-        LoseThoseThat([](const Agent& agent) { return !agent.ready; },
-                      absl::StrCat("it did not report open connections within ", absl::FormatDuration(connect_)));
+        LoseThoseThat(
+            [](const Agent& agent) { return !agent.ready; },
+            absl::StrCat("it did not report open connections within ", absl::FormatDuration(connect_)));
         break;
       }
       End(absl::DeadlineExceededError(absl::StrCat(
@@ -333,8 +344,8 @@ void RunState::OnDeadline() {
           absl::StrCat("it did not answer clock probes within ", absl::FormatDuration(kReadClocksLimit)));
       break;
     case Stage::kStarting:
-      stopped_ = absl::StrCat("the controller could not write down the start of phase ", phase_names_[phase_], " within ",
-                              absl::FormatDuration(kStartLimit));
+      stopped_ = absl::StrCat("the controller could not write down the start of phase ", phase_names_[phase_],
+                              " within ", absl::FormatDuration(kStartLimit));
       End(phase_ == 0 ? absl::DeadlineExceededError(stopped_) : absl::OkStatus());
       break;
     case Stage::kRunning:
@@ -383,7 +394,8 @@ bool RunState::EndedPhase(AgentId agent) const {
 }
 
 bool RunState::EveryAgentEndedPhase() const {
-  return std::all_of(agents_.begin(), agents_.end(), [](const auto& entry) { return entry.second.ended_phase; });
+  return std::all_of(agents_.begin(), agents_.end(),
+                     [](const auto& entry) { return entry.second.ended_phase; });
 }
 
 uint32_t RunState::heard() const {
@@ -435,7 +447,8 @@ void RunState::FinishTables() {
 }
 
 void RunState::BeginPhaseOrFinish() {
-  if (cancelled_ || !stopped_.empty() || phase_ == planned_.size() || (agents_.empty() && newcomers_.empty())) {
+  if (cancelled_ || !stopped_.empty() || phase_ == planned_.size() ||
+      (agents_.empty() && newcomers_.empty())) {
     End(absl::OkStatus());
   } else if (MayReassign()) {
     StartReassigning();

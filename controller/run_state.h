@@ -17,8 +17,8 @@
 namespace trunkload {
 
 // The course of one run as a state machine, without clock, agents or database: an event in, what is to be
-// done out. It decides who takes part, when each stage ends or has waited too long, what the loss of an agent means, and
-// how the run ends. Not thread-safe.
+// done out. It decides who takes part, when each stage ends or has waited too long, what the loss of an agent
+// means, and how the run ends. Not thread-safe.
 class RunState {
  public:
   enum class Stage {
@@ -74,8 +74,8 @@ class RunState {
   struct AgentReported {
     AgentId agent;
   };
-  // Where its load ended before its time, `cut` says why: then it takes no part any more, but is there for the next phase,
-  // unless it `leaves`.
+  // Where its load ended before its time, `cut` says why: then it takes no part any more, but is there for
+  // the next phase, unless it `leaves`.
   struct AgentEndedPhase {
     AgentId agent;
     std::string cut = {};
@@ -94,6 +94,8 @@ class RunState {
   struct TakenOver {
     AgentId lost;
   };
+  // Nobody listened for a while: what was to come by now may be on its way.
+  struct Stalled {};
   // The run is to end, in order.
   struct Cancelled {};
   // The same, because going on makes no sense.
@@ -101,8 +103,9 @@ class RunState {
     std::string reason;
   };
   struct TimePassed {};
-  using Event = std::variant<AgentsJoined, AgentSilent, AgentBack, AgentUnassigned, AgentGone, AgentFailed, AgentReady, AgentReported,
-                             AgentEndedPhase, TargetPrepared, ClockRead, Saved, TakenOver, Cancelled, Stopped, TimePassed>;
+  using Event = std::variant<AgentsJoined, AgentSilent, AgentBack, AgentUnassigned, AgentGone, AgentFailed,
+                             AgentReady, AgentReported, AgentEndedPhase, TargetPrepared, ClockRead, Saved,
+                             TakenOver, Stalled, Cancelled, Stopped, TimePassed>;
 
   // Commands, to be carried out in order. "All" are the agents in agents().
   struct PrepareTarget {};
@@ -116,9 +119,9 @@ class RunState {
   struct FinishTarget {};
   struct CancelPrepareTarget {};
   struct AssignAll {};
-  // Before a phase that is not the first: application servers that nobody emulates, and some of those of agents that
-  // took over others', go to `newcomers`, or where there are none to all. AgentReady follows for each agent, also for
-  // those whose assignment stays.
+  // Before a phase that is not the first: application servers that nobody emulates, and some of those of
+  // agents that took over others', go to `newcomers`, or where there are none to all. AgentReady follows for
+  // each agent, also for those whose assignment stays.
   struct Reassign {
     std::vector<AgentId> newcomers;
   };
@@ -128,8 +131,8 @@ class RunState {
   };
   // Of all.
   struct ReadClocks {};
-  // The phase is to begin then; it is written down with all that has happened so far, which is answered by Saved.
-  // StartPhase follows, or another StartPlanned where that took too long.
+  // The phase is to begin then; it is written down with all that has happened so far, which is answered by
+  // Saved. StartPhase follows, or another StartPlanned where that took too long.
   struct StartPlanned {
     uint32_t phase;
   };
@@ -164,9 +167,9 @@ class RunState {
     // Why it ended before its time, where nobody cancelled it.
     std::string stopped;
   };
-  using Command =
-      std::variant<PrepareTarget, CancelPrepareTarget, AssignLoad, StartLoad, FinishTarget, AssignAll, Reassign, TakeOver,
-                   ReadClocks, StartPlanned, StartPhase, StopPhase, ClosePhase, LoseAgent, EndRun, Finish>;
+  using Command = std::variant<PrepareTarget, CancelPrepareTarget, AssignLoad, StartLoad, FinishTarget,
+                               AssignAll, Reassign, TakeOver, ReadClocks, StartPlanned, StartPhase, StopPhase,
+                               ClosePhase, LoseAgent, EndRun, Finish>;
 
   // Where a run was that goes on under another controller.
   struct Position {
@@ -180,7 +183,8 @@ class RunState {
       std::string name;
       bool ended_phase = false;
     };
-    // Without those that were lost. They are waited for as long as their lease and some time for dialling take.
+    // Without those that were lost. They are waited for as long as their lease and some time for dialling
+    // take.
     std::map<AgentId, Agent> agents;
     std::set<AgentId> unserved;  // lost, with application servers that nobody emulates for sure
   };
@@ -189,7 +193,8 @@ class RunState {
   RunState(const v1::Plan& plan, uint32_t agents_wanted, absl::Duration wait, int64_t now_ns);
 
   // Goes on from there; where no phase has begun, as one that waits for agents.
-  RunState(const v1::Plan& plan, uint32_t agents_wanted, absl::Duration wait, int64_t now_ns, const Position& position);
+  RunState(const v1::Plan& plan, uint32_t agents_wanted, absl::Duration wait, int64_t now_ns,
+           const Position& position);
 
   // FAILED_PRECONDITION, and no change, where `event` can't happen now: the sender broke the protocol.
   absl::StatusOr<std::vector<Command>> Handle(const Event& event, int64_t now_ns);
@@ -245,6 +250,7 @@ class RunState {
   absl::Status On(const ClockRead& event);
   absl::Status On(const Saved& event);
   absl::Status On(const TakenOver& event);
+  absl::Status On(const Stalled& event);
   absl::Status On(const Cancelled& event);
   absl::Status On(const Stopped& event);
   absl::Status On(const TimePassed& event);
@@ -292,8 +298,8 @@ class RunState {
   std::map<AgentId, Agent> agents_;
   // Came too late, or back, for the phase under way.
   std::map<AgentId, std::string> newcomers_;
-  // Those that were lost and whose application servers nobody emulates, as far as is known; and whether any are emulated
-  // by agents that took them over.
+  // Those that were lost and whose application servers nobody emulates, as far as is known; and whether any
+  // are emulated by agents that took them over.
   std::set<AgentId> unserved_;
   bool taken_over_ = false;
   uint32_t phase_ = 0;

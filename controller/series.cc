@@ -131,7 +131,8 @@ absl::Status Series::Restore(const v1::PhaseCheckpoint& state, std::vector<v1::S
   for (const v1::OpenSecond& open : state.open_seconds()) {
     if (absl::Status status = Histogram::Check(open.response()); !status.ok()) return status;
     if (open.has_response()) {
-      if (open.second() >= points_.size()) return absl::InvalidArgumentError("an open second without its point");
+      if (open.second() >= points_.size())
+        return absl::InvalidArgumentError("an open second without its point");
       open_[open.second()].MergeChecked(open.response());
     }
     if (open.has_totals()) open_totals_[open.second()] = open.totals();

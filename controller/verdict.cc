@@ -102,11 +102,11 @@ std::string DescribeLoss(const v1::Loss& loss) {
       loss.noticed_s() < 0
           ? absl::StrCat("before phase ", loss.phase())
           : absl::StrCat("in second ", static_cast<int64_t>(loss.noticed_s()), " of phase ", loss.phase());
-  std::string text = absl::StrCat("agent ", loss.agent(), loss.announced() ? " left " : " was lost ", when, ": ",
-                                  loss.reason());
+  std::string text = absl::StrCat("agent ", loss.agent(), loss.announced() ? " left " : " was lost ", when,
+                                  ": ", loss.reason());
   if (loss.share() <= 0) return text;
-  absl::StrAppend(&text, absl::StrFormat("; %.3g%% of the load was missing from second %d on", loss.share() * 100,
-                                         static_cast<int64_t>(loss.from_s())));
+  absl::StrAppend(&text, absl::StrFormat("; %.3g%% of the load was missing from second %d on",
+                                         loss.share() * 100, static_cast<int64_t>(loss.from_s())));
   if (loss.has_taken_over_s()) {
     absl::StrAppend(&text, absl::StrFormat(", and was taken over by the others in second %d",
                                            static_cast<int64_t>(loss.taken_over_s())));
@@ -130,7 +130,8 @@ v1::Verdict Judge(const RunFacts& facts) {
     }
   }
   if (facts.min_agents > 0 && !enough) {
-    judgement.Add(absl::StrCat(left, " of ", facts.agents, " agents were left, fewer than fleet.min_agents, which is ",
+    judgement.Add(absl::StrCat(left, " of ", facts.agents,
+                               " agents were left, fewer than fleet.min_agents, which is ",
                                facts.min_agents));
   }
   for (const RunFacts::Phase& phase : facts.phases) JudgePhase(phase, judgement);

@@ -168,7 +168,7 @@ void LocalAgents::Reap(Agent& agent) {
   if (end_expected_) return;
   const std::string last = LastLine(agent.last_words);
   on_death_(agent.name, absl::StrCat("agent ", agent.name, " ", HowItEnded(info),
-                         last.empty() ? "" : absl::StrCat(": ", last)));
+                                     last.empty() ? "" : absl::StrCat(": ", last)));
 }
 
 }  // namespace trunkload

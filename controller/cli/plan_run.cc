@@ -87,11 +87,12 @@ absl::StatusOr<v1::RunResult> RunEmbedded(v1::Plan plan, RunPlace place, RunView
   if (!server.ok()) return server.status();
   std::unique_ptr<LocalAgents> agents;
   if (local) {
-    auto started = LocalAgents::Start({place.local_agents, (*server)->address(), place.allow_shell},
-                                      [watch, &controller](const std::string& name, const std::string& death) {
-                                        watch->AddNote({death, true});
-                                        controller.OnAgentDied(name);
-                                      });
+    auto started =
+        LocalAgents::Start({place.local_agents, (*server)->address(), place.allow_shell},
+                           [watch, &controller](const std::string& name, const std::string& death) {
+                             watch->AddNote({death, true});
+                             controller.OnAgentDied(name);
+                           });
     if (!started.ok()) return started.status();
     agents = *std::move(started);
   } else {

@@ -31,8 +31,9 @@ struct Place {
 };
 
 void AddPlace(CLI::App& command, Place& place) {
-  CLI::Option* data_dir =
-      command.add_option("--data-dir", place.data_dir, "Where runs are kept")->type_name("DIR")->capture_default_str();
+  CLI::Option* data_dir = command.add_option("--data-dir", place.data_dir, "Where runs are kept")
+                              ->type_name("DIR")
+                              ->capture_default_str();
   command.add_option("--controller", place.controller, "Ask the controller that serves there")
       ->type_name("HOST:PORT")
       ->excludes(data_dir);
@@ -40,7 +41,8 @@ void AddPlace(CLI::App& command, Place& place) {
 
 absl::StatusOr<std::unique_ptr<RunStore>> OpenStore(const Place& place) {
   if (place.data_dir.empty())
-    return absl::InvalidArgumentError("neither HOME nor XDG_DATA_HOME is set: name the place with --data-dir");
+    return absl::InvalidArgumentError(
+        "neither HOME nor XDG_DATA_HOME is set: name the place with --data-dir");
   return RunStore::Open(place.data_dir, /*resumable=*/false);
 }
 
@@ -72,9 +74,9 @@ int ShowRuns(const Place& place) {
   std::cout << absl::StrFormat("%-22s %-20s %-17s %12s  %s\n", "RUN", "STARTED", "OUTCOME", "DONE/S", "PLAN");
   for (const v1::RunSummary& run : *runs) {
     const bool measured = run.state() == v1::RunSummary::STATE_ENDED;
-    std::cout << absl::StrFormat("%-22s %-20s %-17s %12s  %s\n", run.run_id(), run.started_at().substr(0, 19),
-                                 Outcome(run), measured ? absl::StrFormat("%.1f", run.throughput_per_s()) : "-",
-                                 run.plan());
+    std::cout << absl::StrFormat(
+        "%-22s %-20s %-17s %12s  %s\n", run.run_id(), run.started_at().substr(0, 19), Outcome(run),
+        measured ? absl::StrFormat("%.1f", run.throughput_per_s()) : "-", run.plan());
     if (!run.reason().empty()) std::cout << "  " << run.reason() << '\n';
   }
   return kExitOk;
@@ -120,7 +122,8 @@ int Report(const Place& place, const std::string& run_id, const std::string& jso
   if (!result.ok()) return ReportError(result.status());
   screen.ShowResult(*result);
   if (!json.empty()) {
-    if (const absl::Status status = WriteOutput(json, ToJson(*result)); !status.ok()) return ReportError(status);
+    if (const absl::Status status = WriteOutput(json, ToJson(*result)); !status.ok())
+      return ReportError(status);
   }
   return ExitStatusOf(*result);
 }
@@ -133,7 +136,8 @@ int Prune(const Place& place, const std::string& older_than) {
   if (!store.ok()) return ReportError(store.status());
   const absl::StatusOr<int> pruned = (*store)->Prune(absl::Now() - *age);
   if (!pruned.ok()) return ReportError(pruned.status());
-  std::cout << *pruned << (*pruned == 1 ? " run" : " runs") << " deleted from " << (*store)->path() << std::endl;
+  std::cout << *pruned << (*pruned == 1 ? " run" : " runs") << " deleted from " << (*store)->path()
+            << std::endl;
   return kExitOk;
 }
 
@@ -146,16 +150,20 @@ void AddRunsCommands(CLI::App& app, int& exit_status) {
   runs->callback([place, &exit_status] { exit_status = ShowRuns(*place); });
 
   CLI::App* report = app.add_subcommand(
-      "report", "Shows the result of a run again; with --controller, follows one that is under way to its result.");
+      "report",
+      "Shows the result of a run again; with --controller, follows one that is under way to its result.");
   auto run_id = std::make_shared<std::string>();
   auto json = std::make_shared<std::string>();
-  report->add_option("RUN", *run_id, "Its id, as `trunkload runs` shows it; left out: the newest, or the one under way");
-  report->add_option("--json", *json, "Write the result to this file too; - is standard output")->type_name("FILE");
+  report->add_option("RUN", *run_id,
+                     "Its id, as `trunkload runs` shows it; left out: the newest, or the one under way");
+  report->add_option("--json", *json, "Write the result to this file too; - is standard output")
+      ->type_name("FILE");
   AddPlace(*report, *place);
   report->footer("Exit status: as of the run.\n");
   report->callback([place, run_id, json, &exit_status] { exit_status = Report(*place, *run_id, *json); });
 
-  CLI::App* cancel = app.add_subcommand("cancel", "Ends the run of a controller in order; its result still comes.");
+  CLI::App* cancel =
+      app.add_subcommand("cancel", "Ends the run of a controller in order; its result still comes.");
   cancel->add_option("RUN", *run_id, "Its id; left out: the one under way");
   cancel->add_option("--controller", place->controller, "The controller that serves there")
       ->type_name("HOST:PORT")
@@ -165,10 +173,13 @@ void AddRunsCommands(CLI::App& app, int& exit_status) {
     exit_status = status.ok() ? kExitOk : ReportError(status);
   });
 
-  CLI::App* prune = app.add_subcommand("prune", "Deletes runs that began long ago, except for those under way.");
+  CLI::App* prune =
+      app.add_subcommand("prune", "Deletes runs that began long ago, except for those under way.");
   auto older_than = std::make_shared<std::string>();
   prune->add_option("--older-than", *older_than, "As in 720h")->type_name("DURATION")->required();
-  prune->add_option("--data-dir", place->data_dir, "Where runs are kept")->type_name("DIR")->capture_default_str();
+  prune->add_option("--data-dir", place->data_dir, "Where runs are kept")
+      ->type_name("DIR")
+      ->capture_default_str();
   prune->callback([place, older_than, &exit_status] { exit_status = Prune(*place, *older_than); });
 }
 

@@ -59,8 +59,7 @@ int Serve(const ServeArguments& arguments) {
   auto server = ControllerServer::Listen(arguments.listen, clock, controller);
   if (!server.ok()) {
     // What is to go on goes on with the next one that is started.
-    ReportError(server.status());
-    _exit(kExitCouldNotRun);
+    _exit(ReportError(server.status()));
   }
   std::cerr << "listening on " << (*server)->address() << std::endl;
 

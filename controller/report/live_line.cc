@@ -35,7 +35,8 @@ std::string StageText(const v1::Progress& progress) {
 
 std::string AgentsText(const v1::Progress& progress) {
   std::string agents = Counted(progress.agents(), "agent", "agents");
-  if (progress.agents() < progress.agents_wanted()) absl::StrAppend(&agents, " of ", progress.agents_wanted());
+  if (progress.agents() < progress.agents_wanted())
+    absl::StrAppend(&agents, " of ", progress.agents_wanted());
   return agents;
 }
 

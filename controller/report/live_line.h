@@ -10,8 +10,8 @@ namespace trunkload {
 // agents.
 std::string LiveLine(const v1::Progress& progress, size_t columns);
 
-// What a log should hold of it: the stage, the phase, and how many agents are left where some are not heard. Changes when a
-// stage or phase begins, and with the agents.
+// What a log should hold of it: the stage, the phase, and how many agents are left where some are not heard.
+// Changes when a stage or phase begins, and with the agents.
 std::string StageLine(const v1::Progress& progress);
 
 }  // namespace trunkload

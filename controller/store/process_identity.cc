@@ -53,6 +53,8 @@ absl::StatusOr<ProcessIdentity> ProcessIdentity::OfThisProcess() {
   return ProcessIdentity{.boot_id = boot_id, .pid = pid, .start_ticks = *start_ticks};
 }
 
-bool ProcessIdentity::IsAlive() const { return boot_id == BootId() && StartTicks(pid) == start_ticks; }
+bool ProcessIdentity::IsAlive() const {
+  return boot_id == BootId() && StartTicks(pid) == start_ticks;
+}
 
 }  // namespace trunkload

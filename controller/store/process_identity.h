@@ -7,8 +7,8 @@
 
 namespace trunkload {
 
-// A process, so that no other is taken for it: not one of the same id later on, nor after a restart of the machine.
-// Processes of different containers don't know each other by it.
+// A process, so that no other is taken for it: not one of the same id later on, nor after a restart of the
+// machine. Processes of different containers don't know each other by it.
 struct ProcessIdentity {
   std::string boot_id;
   int64_t pid = 0;

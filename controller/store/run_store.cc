@@ -34,14 +34,14 @@ absl::Status MakeFile(const std::string& data_dir, const std::string& path) {
   std::error_code error;
   const bool made = std::filesystem::create_directories(data_dir, error);
   if (error) {
-    return absl::PermissionDeniedError(absl::StrCat("cannot make the data directory ", data_dir, ": ", error.message(),
-                                                    "; choose another with --data-dir"));
+    return absl::PermissionDeniedError(absl::StrCat("cannot make the data directory ", data_dir, ": ",
+                                                    error.message(), "; choose another with --data-dir"));
   }
   if (made) chmod(data_dir.c_str(), S_IRWXU);
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
   if (fd < 0) {
-    return absl::PermissionDeniedError(
-        absl::StrCat("cannot write ", path, ": ", std::strerror(errno), "; choose another place with --data-dir"));
+    return absl::PermissionDeniedError(absl::StrCat("cannot write ", path, ": ", std::strerror(errno),
+                                                    "; choose another place with --data-dir"));
   }
   close(fd);
   return absl::OkStatus();
@@ -54,7 +54,8 @@ std::string StartedAt(int64_t wall_ns) {
 int64_t BeganNanos(const v1::RunSummary& summary) {
   absl::Time began;
   std::string error;
-  return absl::ParseTime(absl::RFC3339_full, summary.started_at(), &began, &error) ? absl::ToUnixNanos(began) : 0;
+  return absl::ParseTime(absl::RFC3339_full, summary.started_at(), &began, &error) ? absl::ToUnixNanos(began)
+                                                                                   : 0;
 }
 
 v1::RunSummary Summarise(const v1::RunResult& result) {
@@ -112,13 +113,16 @@ absl::Status RunStore::MakeTables(SqliteDatabase& database) {
   if (!application.ok()) return application.status();
   const absl::StatusOr<int64_t> version = database.Number("PRAGMA user_version");
   if (!version.ok()) return version.status();
-  if (*tables > 0 && *application != kApplicationId) return DamagedStore(database.path(), "it is another program's");
+  if (*tables > 0 && *application != kApplicationId)
+    return DamagedStore(database.path(), "it is another program's");
   if (*version > kVersion) {
-    return absl::FailedPreconditionError(absl::StrCat(database.path(), " was made by a newer version of Trunkload: install "
+    return absl::FailedPreconditionError(absl::StrCat(database.path(),
+                                                      " was made by a newer version of Trunkload: install "
                                                       "that one, or choose another place with --data-dir"));
   }
   // Before there is any table. In this order: the mode of the log can't be changed within a transaction.
-  if (absl::Status status = database.Execute("PRAGMA auto_vacuum=FULL; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL");
+  if (absl::Status status =
+          database.Execute("PRAGMA auto_vacuum=FULL; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL");
       !status.ok()) {
     return status;
   }
@@ -161,7 +165,8 @@ absl::Status RunStore::Save(const RunSnapshot& snapshot) {
   summary.set_started_at(StartedAt(run.began_wall_ns()));
   summary.set_state(v1::RunSummary::STATE_UNDER_WAY);
   if (absl::Status status = PutRun(summary, run.began_wall_ns()); !status.ok()) return status;
-  absl::StatusOr<SqliteStatement> put = database_.Prepare("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)");
+  absl::StatusOr<SqliteStatement> put =
+      database_.Prepare("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)");
   if (!put.ok()) return put.status();
   absl::Status status = put->AddText(run.run_id()).AddBlob(run.SerializeAsString()).AddChecksum().Run();
   if (!status.ok()) return status;
@@ -173,7 +178,8 @@ absl::Status RunStore::Save(const RunSnapshot& snapshot) {
 }
 
 absl::Status RunStore::PutPhase(const std::string& run_id, const RunSnapshot::Phase& phase) {
-  absl::StatusOr<SqliteStatement> state = database_.Prepare("INSERT OR REPLACE INTO phases VALUES (?, ?, ?, ?)");
+  absl::StatusOr<SqliteStatement> state =
+      database_.Prepare("INSERT OR REPLACE INTO phases VALUES (?, ?, ?, ?)");
   if (!state.ok()) return state.status();
   absl::Status status = state->AddText(run_id)
                             .Add(phase.state.phase())
@@ -181,7 +187,8 @@ absl::Status RunStore::PutPhase(const std::string& run_id, const RunSnapshot::Ph
                             .AddChecksum()
                             .Run();
   if (!status.ok()) return status;
-  absl::StatusOr<SqliteStatement> point = database_.Prepare("INSERT OR REPLACE INTO points VALUES (?, ?, ?, ?, ?)");
+  absl::StatusOr<SqliteStatement> point =
+      database_.Prepare("INSERT OR REPLACE INTO points VALUES (?, ?, ?, ?, ?)");
   if (!point.ok()) return point.status();
   for (const v1::SeriesPoint& second : phase.points) {
     status = point->AddText(run_id)
@@ -197,7 +204,8 @@ absl::Status RunStore::PutPhase(const std::string& run_id, const RunSnapshot::Ph
 
 absl::Status RunStore::DropCheckpoints(const std::string& run_id) {
   for (const char* table : {"checkpoints", "phases", "points"}) {
-    absl::StatusOr<SqliteStatement> drop = database_.Prepare(absl::StrCat("DELETE FROM ", table, " WHERE run_id = ?"));
+    absl::StatusOr<SqliteStatement> drop =
+        database_.Prepare(absl::StrCat("DELETE FROM ", table, " WHERE run_id = ?"));
     if (!drop.ok()) return drop.status();
     if (absl::Status status = drop->AddText(run_id).Run(); !status.ok()) return status;
   }
@@ -211,7 +219,8 @@ absl::Status RunStore::Finish(const v1::RunResult& result) {
   if (absl::Status status = PutRun(summary, BeganNanos(summary)); !status.ok()) return status;
   absl::StatusOr<SqliteStatement> put = database_.Prepare("INSERT OR REPLACE INTO results VALUES (?, ?, ?)");
   if (!put.ok()) return put.status();
-  absl::Status status = put->AddText(summary.run_id()).AddBlob(result.SerializeAsString()).AddChecksum().Run();
+  absl::Status status =
+      put->AddText(summary.run_id()).AddBlob(result.SerializeAsString()).AddChecksum().Run();
   if (status.ok()) status = DropCheckpoints(summary.run_id());
   return status.ok() ? transaction->Commit() : status;
 }
@@ -226,7 +235,8 @@ absl::Status RunStore::Fail(v1::RunSummary summary) {
 }
 
 absl::StatusOr<std::vector<RunStore::Entry>> RunStore::Entries() const {
-  absl::StatusOr<SqliteStatement> query = database_.Prepare("SELECT * FROM runs ORDER BY began_ns DESC, run_id DESC");
+  absl::StatusOr<SqliteStatement> query =
+      database_.Prepare("SELECT * FROM runs ORDER BY began_ns DESC, run_id DESC");
   if (!query.ok()) return query.status();
   std::vector<Entry> entries;
   while (true) {
@@ -253,7 +263,8 @@ absl::StatusOr<std::vector<v1::RunSummary>> RunStore::List() const {
 }
 
 absl::StatusOr<v1::RunResult> RunStore::Result(const std::string& run_id) const {
-  absl::StatusOr<SqliteStatement> query = database_.Prepare("SELECT run_id, result, checksum FROM results WHERE run_id = ?");
+  absl::StatusOr<SqliteStatement> query =
+      database_.Prepare("SELECT run_id, result, checksum FROM results WHERE run_id = ?");
   if (!query.ok()) return query.status();
   query->AddText(run_id);
   const absl::StatusOr<bool> row = query->NextChecked(absl::StrCat("the result of run ", run_id));
@@ -275,7 +286,8 @@ absl::StatusOr<v1::RunResult> RunStore::Result(const std::string& run_id) const 
         return absl::FailedPreconditionError(
             absl::StrCat("run ", run_id, " has no result: its controller was killed before it ended"));
       default:
-        return absl::FailedPreconditionError(absl::StrCat("run ", run_id, " is under way: it has no result yet"));
+        return absl::FailedPreconditionError(
+            absl::StrCat("run ", run_id, " is under way: it has no result yet"));
     }
   }
   return absl::NotFoundError(absl::StrCat("there is no run ", run_id, " in ", path()));
@@ -325,10 +337,12 @@ absl::StatusOr<RunSnapshot> RunStore::Load(const std::string& run_id) const {
   return snapshot;
 }
 
-absl::StatusOr<std::vector<v1::SeriesPoint>> RunStore::LoadPoints(const std::string& run_id, uint32_t phase) const {
+absl::StatusOr<std::vector<v1::SeriesPoint>> RunStore::LoadPoints(const std::string& run_id,
+                                                                  uint32_t phase) const {
   const std::string what = absl::StrCat("the checkpoint of run ", run_id);
   absl::StatusOr<SqliteStatement> query = database_.Prepare(
-      "SELECT run_id, phase, second, point, checksum FROM points WHERE run_id = ? AND phase = ? ORDER BY second");
+      "SELECT run_id, phase, second, point, checksum FROM points WHERE run_id = ? AND phase = ? ORDER BY "
+      "second");
   if (!query.ok()) return query.status();
   query->AddText(run_id).Add(phase);
   std::vector<v1::SeriesPoint> points;
@@ -352,7 +366,8 @@ absl::StatusOr<int> RunStore::Prune(absl::Time before) {
     if (under_way || BeganNanos(entry.summary) >= absl::ToUnixNanos(before)) continue;
     if (absl::Status status = DropCheckpoints(entry.summary.run_id()); !status.ok()) return status;
     for (const char* table : {"results", "runs"}) {
-      absl::StatusOr<SqliteStatement> drop = database_.Prepare(absl::StrCat("DELETE FROM ", table, " WHERE run_id = ?"));
+      absl::StatusOr<SqliteStatement> drop =
+          database_.Prepare(absl::StrCat("DELETE FROM ", table, " WHERE run_id = ?"));
       if (!drop.ok()) return drop.status();
       if (absl::Status status = drop->AddText(entry.summary.run_id()).Run(); !status.ok()) return status;
     }

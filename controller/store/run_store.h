@@ -16,16 +16,19 @@
 
 namespace trunkload {
 
-// Every run ever made, in one SQLite file under a data directory. Several processes may use a directory at the same time.
-// What is damaged is refused with DATA_LOSS, not guessed at: each row bears a checksum. Not thread-safe.
+// Every run ever made, in one SQLite file under a data directory. Several processes may use a directory at
+// the same time. What is damaged is refused with DATA_LOSS, not guessed at: each row bears a checksum. Not
+// thread-safe.
 class RunStore {
  public:
-  // Makes the directory and the file, for this user alone, where they are not there. DATA_LOSS where the file is damaged or
-  // is none of ours, FAILED_PRECONDITION where a newer version made it, PERMISSION_DENIED or UNAVAILABLE where it can't be
-  // read and written. `resumable`: another controller may go on with the runs of this one.
+  // Makes the directory and the file, for this user alone, where they are not there. DATA_LOSS where the file
+  // is damaged or is none of ours, FAILED_PRECONDITION where a newer version made it, PERMISSION_DENIED or
+  // UNAVAILABLE where it can't be read and written. `resumable`: another controller may go on with the runs
+  // of this one.
   static absl::StatusOr<std::unique_ptr<RunStore>> Open(const std::string& data_dir, bool resumable);
 
-  // All or nothing, and on disk on return. A run begins with its first snapshot. RESOURCE_EXHAUSTED where the disk is full.
+  // All or nothing, and on disk on return. A run begins with its first snapshot. RESOURCE_EXHAUSTED where the
+  // disk is full.
   absl::Status Save(const RunSnapshot& snapshot);
   // The run has ended. What was saved of it on the way is dropped.
   absl::Status Finish(const v1::RunResult& result);
@@ -38,7 +41,8 @@ class RunStore {
   absl::StatusOr<v1::RunResult> Result(const std::string& run_id) const;
   // The newest resumable run whose controller is not there any more: it is this process's from now on.
   absl::StatusOr<std::optional<RunSnapshot>> TakeOverInterrupted();
-  // Deletes the runs that began before, except for those that are under way; how many. Their space is given back.
+  // Deletes the runs that began before, except for those that are under way; how many. Their space is given
+  // back.
   absl::StatusOr<int> Prune(absl::Time before);
 
   const std::string& path() const { return database_.path(); }

@@ -15,8 +15,8 @@ namespace {
 constexpr int kBusyTimeoutMs = 5000;
 
 absl::Status NoSpace(absl::string_view path) {
-  return absl::ResourceExhaustedError(absl::StrCat("cannot write the run store ", path,
-                                                   ": there is no space left for it; make room on its file system"));
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "cannot write the run store ", path, ": there is no space left for it; make room on its file system"));
 }
 
 // Of what has just failed on the connection.
@@ -37,9 +37,9 @@ absl::Status Error(sqlite3* database, int result) {
       return DamagedStore(path, sqlite3_errmsg(database));
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-      return absl::UnavailableError(absl::StrCat("cannot use the run store ", path,
-                                                 ": another process has locked it for ", kBusyTimeoutMs / 1000,
-                                                 " s; see what holds it open with fuser"));
+      return absl::UnavailableError(
+          absl::StrCat("cannot use the run store ", path, ": another process has locked it for ",
+                       kBusyTimeoutMs / 1000, " s; see what holds it open with fuser"));
     case SQLITE_READONLY:
     case SQLITE_PERM:
     case SQLITE_AUTH:
@@ -79,7 +79,9 @@ absl::Status DamagedStore(absl::string_view path, absl::string_view what) {
                                           "* away to begin with an empty one"));
 }
 
-void SqliteStatement::Finalize::operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+void SqliteStatement::Finalize::operator()(sqlite3_stmt* statement) const {
+  sqlite3_finalize(statement);
+}
 
 SqliteStatement& SqliteStatement::Added(int result) {
   if (result_ == SQLITE_OK) result_ = result;
@@ -93,8 +95,8 @@ SqliteStatement& SqliteStatement::Add(int64_t value) {
 
 SqliteStatement& SqliteStatement::AddText(absl::string_view value) {
   checksum_ = ExtendByBytes(checksum_, value);
-  return Added(
-      sqlite3_bind_text64(statement_.get(), ++added_, value.data(), value.size(), SQLITE_TRANSIENT, SQLITE_UTF8));
+  return Added(sqlite3_bind_text64(statement_.get(), ++added_, value.data(), value.size(), SQLITE_TRANSIENT,
+                                   SQLITE_UTF8));
 }
 
 SqliteStatement& SqliteStatement::AddBlob(absl::string_view value) {
@@ -136,9 +138,13 @@ absl::StatusOr<bool> SqliteStatement::NextChecked(absl::string_view what) {
                       absl::StrCat(what, " does not match its checksum"));
 }
 
-absl::Status SqliteStatement::Run() { return Next().status(); }
+absl::Status SqliteStatement::Run() {
+  return Next().status();
+}
 
-int64_t SqliteStatement::Integer(int column) const { return sqlite3_column_int64(statement_.get(), column); }
+int64_t SqliteStatement::Integer(int column) const {
+  return sqlite3_column_int64(statement_.get(), column);
+}
 
 absl::string_view SqliteStatement::Bytes(int column) const {
   // In this order, as SQLite's documentation has it.
@@ -147,11 +153,14 @@ absl::string_view SqliteStatement::Bytes(int column) const {
   return bytes == nullptr ? absl::string_view() : absl::string_view(static_cast<const char*>(bytes), size);
 }
 
-void SqliteDatabase::Close::operator()(sqlite3* database) const { sqlite3_close_v2(database); }
+void SqliteDatabase::Close::operator()(sqlite3* database) const {
+  sqlite3_close_v2(database);
+}
 
 absl::StatusOr<SqliteDatabase> SqliteDatabase::Open(const std::string& path) {
   sqlite3* opened = nullptr;
-  const int result = sqlite3_open_v2(path.c_str(), &opened, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
+  const int result =
+      sqlite3_open_v2(path.c_str(), &opened, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
   std::unique_ptr<sqlite3, Close> handle(opened);
   if (opened == nullptr) return absl::UnavailableError(absl::StrCat("cannot use ", path, ": out of memory"));
   sqlite3_extended_result_codes(opened, 1);
@@ -184,10 +193,13 @@ absl::StatusOr<int64_t> SqliteDatabase::Number(absl::string_view sql) const {
   return query->Integer(0);
 }
 
-int SqliteDatabase::changes() const { return sqlite3_changes(handle_.get()); }
+int SqliteDatabase::changes() const {
+  return sqlite3_changes(handle_.get());
+}
 
 void SqliteTransaction::Rollback::operator()(SqliteDatabase* database) const {
-  // After some failures SQLite has rolled back already, and says so; there is nothing to be done about others.
+  // After some failures SQLite has rolled back already, and says so; there is nothing to be done about
+  // others.
   database->Execute("ROLLBACK").IgnoreError();
 }
 

@@ -30,8 +30,8 @@ class SqliteStatement {
 
   // Goes on to the next row. false: there is none, and the statement is ready for its next execution.
   absl::StatusOr<bool> Next();
-  // The same where the last column is such a checksum over the others: DATA_LOSS, which names `what` is read, where
-  // it is not that of the row.
+  // The same where the last column is such a checksum over the others: DATA_LOSS, which names `what` is read,
+  // where it is not that of the row.
   absl::StatusOr<bool> NextChecked(absl::string_view what);
   // An execution without rows.
   absl::Status Run();
@@ -54,9 +54,9 @@ class SqliteStatement {
   uint32_t checksum_ = 0;
 };
 
-// A connection to an SQLite file. Waits up to 5 s for other processes that hold a lock on it. What goes wrong is
-// RESOURCE_EXHAUSTED where the disk is full, DATA_LOSS where the file is damaged, PERMISSION_DENIED or UNAVAILABLE,
-// and names the file. Not thread-safe.
+// A connection to an SQLite file. Waits up to 5 s for other processes that hold a lock on it. What goes wrong
+// is RESOURCE_EXHAUSTED where the disk is full, DATA_LOSS where the file is damaged, PERMISSION_DENIED or
+// UNAVAILABLE, and names the file. Not thread-safe.
 class SqliteDatabase {
  public:
   // The file is there, by its absolute path. Nothing is read yet.

@@ -100,7 +100,8 @@ bool ReactorFixture::Open() {
     servers.push_back(&server);
   }
   client_seeds_ = ClientSeeds(assignment_);
-  reactor_ = std::make_unique<Reactor>(assignment_, servers, client_seeds_, lease_ends_ns_, std::move(callbacks));
+  reactor_ =
+      std::make_unique<Reactor>(assignment_, servers, client_seeds_, lease_ends_ns_, std::move(callbacks));
   absl::MutexLock lock(&mutex_);
   EXPECT_TRUE(mutex_.AwaitWithTimeout(absl::Condition(&told_), kPatience)) << "neither ready nor failed";
   return told_ && failure_.empty();

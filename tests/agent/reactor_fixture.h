@@ -44,7 +44,9 @@ class ReactorFixture : public testing::Test {
   std::string failure() const;
 
   void StartPhase(uint32_t phase, absl::Duration from_now = absl::ZeroDuration());
-  void StopPhase(absl::Duration drain_timeout = absl::InfiniteDuration()) { reactor_->StopPhase(drain_timeout); }
+  void StopPhase(absl::Duration drain_timeout = absl::InfiniteDuration()) {
+    reactor_->StopPhase(drain_timeout);
+  }
   // Waits for the end of the phase; all that was measured in it.
   Slice End();
   Slice Run(uint32_t phase);

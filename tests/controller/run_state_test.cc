@@ -33,10 +33,10 @@ v1::Plan TwoPhases() {
 }
 
 std::string Text(const RunState::Command& command) {
-  static const char* const kNames[] = {
-      "PrepareTarget", "CancelPrepareTarget", "AssignLoad", "StartLoad",    "FinishTarget", "AssignAll",
-      "Reassign",      "TakeOver",            "ReadClocks", "StartPlanned", "StartPhase",   "StopPhase",
-      "ClosePhase",    "LoseAgent",           "EndRun",     "Finish"};
+  static const char* const kNames[] = {"PrepareTarget", "CancelPrepareTarget", "AssignLoad", "StartLoad",
+                                       "FinishTarget",  "AssignAll",           "Reassign",   "TakeOver",
+                                       "ReadClocks",    "StartPlanned",        "StartPhase", "StopPhase",
+                                       "ClosePhase",    "LoseAgent",           "EndRun",     "Finish"};
   return kNames[command.index()];
 }
 
@@ -525,7 +525,8 @@ TEST(RunStateTest, BeforeTheFirstPhaseASilentAgentEndsTheRun) {
   Course run;
   run.To(Stage::kConnecting);
   EXPECT_EQ(run(Silent(run, 1)), "EndRun Finish");
-  EXPECT_THAT(run.finish().status.message(), HasSubstr("agent a-1 can't take part: it was not heard any more"));
+  EXPECT_THAT(run.finish().status.message(),
+              HasSubstr("agent a-1 can't take part: it was not heard any more"));
 }
 
 TEST(RunStateTest, AbortEndsTheRunAsSoonAsAnAgentIsSilent) {
@@ -629,7 +630,8 @@ RunState Resumed(RunState::Position position, int64_t now_ns) {
 
 TEST(RunStateTest, GoesOnInThePhaseThatWasUnderWay) {
   Course run;
-  run.state = Resumed({.target_prepared = true, .phase = 1, .begun = true, .start_ns = run.now - 3 * kSecond}, run.now);
+  run.state = Resumed({.target_prepared = true, .phase = 1, .begun = true, .start_ns = run.now - 3 * kSecond},
+                      run.now);
   EXPECT_EQ(run.state.stage(), Stage::kRunning);
   EXPECT_EQ(run.state.heard(), 0);
   EXPECT_EQ(run.state.DeadlineNanos(), run.now + 5 * kSecond) << "when the phase ends";

@@ -98,10 +98,12 @@ TEST(VerdictTest, LostAgents) {
   facts.losses = {LossOf("a-3", "it was not heard any more", 4.9), LossOf("a-4", "out of memory", -1)};
   facts.losses[0].set_share(0.25);
   facts.losses[0].set_from_s(2);
-  EXPECT_THAT(Judge(facts).reasons(),
-              ElementsAre("agent a-3 was lost in second 4 of phase open: it was not heard any more; 25% of the load was "
-                          "missing from second 2 on",
-                          "agent a-4 was lost before phase open: out of memory"));
+  EXPECT_THAT(
+      Judge(facts).reasons(),
+      ElementsAre(
+          "agent a-3 was lost in second 4 of phase open: it was not heard any more; 25% of the load was "
+          "missing from second 2 on",
+          "agent a-4 was lost before phase open: out of memory"));
   facts.losses[0].set_taken_over_s(12.5);
   EXPECT_THAT(Judge(facts).reasons(0), testing::EndsWith("and was taken over by the others in second 12"));
 }
@@ -114,7 +116,8 @@ TEST(VerdictTest, ALossMayBeTolerated) {
   facts.losses = {LossOf("a-3", "it was told to stop", 4.9)};
   facts.losses[0].set_announced(true);
   EXPECT_TRUE(Judge(facts).valid());
-  EXPECT_THAT(Judge(facts).notes(), ElementsAre("agent a-3 left in second 4 of phase open: it was told to stop"));
+  EXPECT_THAT(Judge(facts).notes(),
+              ElementsAre("agent a-3 left in second 4 of phase open: it was told to stop"));
   facts.lost_agents = 2;
   EXPECT_THAT(Judge(facts).reasons(),
               testing::Contains("1 of 3 agents were left, fewer than fleet.min_agents, which is 2"));

@@ -163,7 +163,8 @@ class LiveRun : private ControllerOutside {
     saving_ = true;
     // Phases that did not change since are in one before; of those that changed, all but old points are.
     snapshot_ = std::move(snapshot);
-    std::erase_if(snapshot_->phases, [](const RunSnapshot::Phase& phase) { return !phase.state.open_seconds().empty(); });
+    std::erase_if(snapshot_->phases,
+                  [](const RunSnapshot::Phase& phase) { return !phase.state.open_seconds().empty(); });
   }
   void PrepareTarget(const v1::Plan&) override {}
   void FinishTarget(const v1::Plan&, bool) override {}

@@ -109,7 +109,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         break;
       default:
         if (trunkload::v1::ControllerMessage message; steps.Read(message)) {
-          const auto reply = [](const trunkload::v1::AgentMessage& sent) { FUZZ_CHECK(sent.has_clock_reply(), "other"); };
+          const auto reply = [](const trunkload::v1::AgentMessage& sent) {
+            FUZZ_CHECK(sent.has_clock_reply(), "other");
+          };
           // A broken protocol ends the stream; the load goes on until its lease ends.
           run.OnMessage(message, 1, reply).IgnoreError();
         }

@@ -26,8 +26,8 @@ FleetOptions Trouble(uint64_t seed) {
   fleet.set_on_agent_lost(static_cast<v1::OnAgentLost>(1 + upto(2)));
   fleet.mutable_lease()->set_seconds(3 + upto(7));
   if (upto(1) == 0) fleet.set_min_agents(1);
-  options.network = {.delay_ns = 500'000 * (1 + upto(40)), .jitter_ns = 1'000'000 * (1 + upto(20)),
-                     .loss = 0.01 * upto(10)};
+  options.network = {
+      .delay_ns = 500'000 * (1 + upto(40)), .jitter_ns = 1'000'000 * (1 + upto(20)), .loss = 0.01 * upto(10)};
   options.clock_drift = 1e-4 * upto(2);
   Faults& faults = options.faults;
   faults.agents_killed = upto(2);
@@ -100,8 +100,9 @@ TEST_P(TroubleTest, AddsUpExactlyAndEnds) {
     if (HasFailure()) return;
   }
   RecordProperty("results", outcomes.results);
-  std::printf("of %d results %d valid; agents lost %d, announced %d, taken over %d; resumed %d\n", outcomes.results,
-              outcomes.valid, outcomes.lost, outcomes.announced, outcomes.taken_over, outcomes.resumed);
+  std::printf("of %d results %d valid; agents lost %d, announced %d, taken over %d; resumed %d\n",
+              outcomes.results, outcomes.valid, outcomes.lost, outcomes.announced, outcomes.taken_over,
+              outcomes.resumed);
 }
 
 INSTANTIATE_TEST_SUITE_P(Simulation, TroubleTest, testing::Range(uint64_t{0}, uint64_t{16}));
@@ -111,8 +112,13 @@ TEST(BigTroubleTest, TwoHundredAgents) {
   options.agents = 200;
   options.plan = TwoPhases(400);
   options.plan.mutable_fleet()->set_on_agent_lost(v1::ON_AGENT_LOST_REDISTRIBUTE);
-  options.faults = {.agents_killed = 10, .agents_started_again = 5, .controller_killed = 1, .streams_reset = 20,
-                    .partitions = 10, .from_ns = 8 * kSecond, .within_ns = 20 * kSecond};
+  options.faults = {.agents_killed = 10,
+                    .agents_started_again = 5,
+                    .controller_killed = 1,
+                    .streams_reset = 20,
+                    .partitions = 10,
+                    .from_ns = 8 * kSecond,
+                    .within_ns = 20 * kSecond};
   options.cancel_at_ns = INT64_MAX;
   SimulatedFleet fleet(options);
   const absl::StatusOr<v1::RunResult> result = fleet.Run();

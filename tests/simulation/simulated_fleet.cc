@@ -330,7 +330,8 @@ void SimulatedFleet::Pump(Process& process) {
     std::string bytes = next->SerializeAsString();
     const auto [sent, first] = process.sent.emplace(next->sequence(), bytes);
     if (!first && sent->second != bytes) {
-      violations_.push_back(absl::StrCat(process.name, " changed message ", next->sequence(), " after it was sent"));
+      violations_.push_back(
+          absl::StrCat(process.name, " changed message ", next->sequence(), " after it was sent"));
     }
     process.link->to_controller.Send(
         [this, &process, stream, message = *next] { Deliver(process, stream, message); });

@@ -66,10 +66,11 @@ class SimulatedFleet : public ControllerOutside {
 
   // Of the agents, in the order of their names.
   const std::vector<LoadHistory>& histories() const { return histories_; }
-  // Intervals that the controller had taken in when the run ended, by the sequence numbers that it had reached and, where
-  // it was killed, found on its disk again.
+  // Intervals that the controller had taken in when the run ended, by the sequence numbers that it had
+  // reached and, where it was killed, found on its disk again.
   std::vector<v1::Interval> Counted() const;
-  // What must never happen, and did: a load without a lease, a broken protocol, an acknowledged message that is not on disk.
+  // What must never happen, and did: a load without a lease, a broken protocol, an acknowledged message that
+  // is not on disk.
   std::vector<std::string> violations() const { return violations_; }
   const std::vector<v1::Progress>& progress() const { return progress_; }
   int results() const { return results_; }
@@ -112,7 +113,9 @@ class SimulatedFleet : public ControllerOutside {
   void Beat(Process& process);
   void Deliver(Process& process, StreamId stream, const v1::AgentMessage& message);
   void CheckLease(const Process& process);
-  int64_t Between(int64_t low, int64_t high) { return std::uniform_int_distribution<int64_t>(low, high)(random_); }
+  int64_t Between(int64_t low, int64_t high) {
+    return std::uniform_int_distribution<int64_t>(low, high)(random_);
+  }
 
   FleetOptions options_;
   std::mt19937_64 random_;

@@ -71,7 +71,8 @@ void SimulatedLoad::Drain() {
 }
 
 void SimulatedLoad::StopServing() {
-  for (const auto& [server, from_ns] : serving_) history_.spans.push_back({server, phase_, from_ns, queue_.now_ns()});
+  for (const auto& [server, from_ns] : serving_)
+    history_.spans.push_back({server, phase_, from_ns, queue_.now_ns()});
   serving_.clear();
 }
 
