@@ -86,6 +86,7 @@ absl::Status ActiveRun::OnAgentJoined(AgentId agent, const v1::HeldRun* held, bo
     return CatchUp(agent, held, more_to_come);
   }
   if (held != nullptr) Do(RunState::EndRun{agent});
+  if (agents_taken_in_ && !Fits(fleet_.hello(agent))) return absl::OkStatus();
   if (agents_taken_in_) return Apply(RunState::AgentsJoined{{{agent, fleet_.hello(agent).name()}}});
   TakeAgentsIn();
   return absl::OkStatus();
@@ -194,10 +195,20 @@ int64_t ActiveRun::NextTickNanos() const {
   return std::min({state_.DeadlineNanos(), next_progress_ns_, save_ns});
 }
 
+bool ActiveRun::Fits(const v1::Hello& hello) const {
+  const auto& labels = plan_.fleet().labels();
+  return std::all_of(labels.begin(), labels.end(), [&hello](const auto& label) {
+    const auto found = hello.labels().find(label.first);
+    return found != hello.labels().end() && found->second == label.second;
+  });
+}
+
 void ActiveRun::TakeAgentsIn() {
   agents_taken_in_ = true;
   RunState::AgentsJoined joined;
-  for (AgentId agent : fleet_.joined_agents()) joined.agents.emplace(agent, fleet_.hello(agent).name());
+  for (AgentId agent : fleet_.joined_agents()) {
+    if (Fits(fleet_.hello(agent))) joined.agents.emplace(agent, fleet_.hello(agent).name());
+  }
   Apply(std::move(joined)).IgnoreError();
 }
 
@@ -315,7 +326,12 @@ absl::Status ActiveRun::Apply(RunState::Event event) {
 
 void ActiveRun::Do(const RunState::PrepareTarget&) {
   // Tables are not touched for a run that can't follow.
-  if (absl::Status status = CheckAgents(plan_, state_.agents().size()); !status.ok()) {
+  const std::vector<AgentId> agents = state_.agents();
+  absl::Status status = CheckAgents(plan_, agents.size());
+  if (status.ok() && !plan_.phases().empty()) {
+    status = PlanAssignments(plan_, NamesOf(agents), id_, GroupsOf(agents)).status();
+  }
+  if (!status.ok()) {
     events_.emplace_back(RunState::TargetPrepared{std::move(status)});
     return;
   }
@@ -368,6 +384,17 @@ void ActiveRun::Do(const RunState::FinishTarget&) {
       absl::StrCat("the agents loaded ", rows, " of ", load_->rows(), " rows: run it again"))});
 }
 
+std::vector<std::string> ActiveRun::GroupsOf(const std::vector<AgentId>& agents) const {
+  std::vector<std::string> groups;
+  if (!plan_.fleet().has_spread_over()) return groups;
+  for (const AgentId agent : agents) {
+    const auto& labels = fleet_.hello(agent).labels();
+    const auto label = labels.find(plan_.fleet().spread_over());
+    groups.push_back(label == labels.end() ? "" : label->second);
+  }
+  return groups;
+}
+
 std::vector<std::string> ActiveRun::NamesOf(const std::vector<AgentId>& agents) const {
   std::vector<std::string> names;
   for (const AgentId agent : agents) names.push_back(fleet_.hello(agent).name());
@@ -377,7 +404,8 @@ std::vector<std::string> ActiveRun::NamesOf(const std::vector<AgentId>& agents) 
 void ActiveRun::Do(const RunState::AssignAll&) {
   const std::vector<AgentId> agents = state_.agents();
   // Checked before the target was prepared; nobody has joined since.
-  const std::vector<v1::Assignment> assignments = PlanAssignments(plan_, NamesOf(agents), id_).value();
+  const std::vector<v1::Assignment> assignments =
+      PlanAssignments(plan_, NamesOf(agents), id_, GroupsOf(agents)).value();
   for (const AgentId agent : agents) Admit(agent);
   for (size_t i = 0; i < agents.size(); ++i) {
     for (const v1::ApplicationServer& server : assignments[i].application_servers())
@@ -580,6 +608,12 @@ void ActiveRun::Do(const RunState::Finish& command) {
   phases_.Finish();
   result_.Stop(command.stopped);
   v1::RunResult result = result_.Build(command.cancelled);
+  if (state_.agents_missed() > 0) {
+    result.mutable_verdict()->add_notes(absl::StrCat("the run began without ", state_.agents_missed(),
+                                                     " of the agents it "
+                                                     "waited for, after ",
+                                                     absl::FormatDuration(wait_)));
+  }
   for (v1::SetUpStep& step : set_up_) *result.mutable_run()->add_set_up() = std::move(step);
   outcome_ = std::move(result);
 }

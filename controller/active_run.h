@@ -94,6 +94,8 @@ class ActiveRun {
     return state_.TakesPart(agent) && id_ == run_id;
   }
   void TakeAgentsIn();
+  // Bears the labels that the plan asks for.
+  bool Fits(const v1::Hello& hello) const;
   void Send(AgentId agent, const v1::ControllerMessage& message);
   // Sends again what an agent that came back has not got.
   absl::Status CatchUp(AgentId agent, const v1::HeldRun* held, bool more_to_come);
@@ -132,6 +134,8 @@ class ActiveRun {
   void Do(const RunState::EndRun& command);
   void Do(const RunState::Finish& command);
 
+  // See PlanAssignments.
+  std::vector<std::string> GroupsOf(const std::vector<AgentId>& agents) const;
   std::vector<std::string> NamesOf(const std::vector<AgentId>& agents) const;
   void EndStep();
   uint64_t RowsLoaded() const;

@@ -19,6 +19,12 @@ constexpr size_t kReadAhead = 16;
 // stuck, and counts as one that left.
 constexpr size_t kWriteLimit = 256;
 
+// An agent never ends its messages before the stream: what looks like it is a message that gRPC could not
+// parse, or was larger than it takes, or another program.
+absl::Status NoMoreMessages() {
+  return absl::InvalidArgumentError("a message could not be read, or there were no more of them");
+}
+
 // gRPC's callbacks come on its own threads and only put events into the controller's queue. gRPC never calls
 // back from within a Start... call, so that these are made with the mutex held and stay in order.
 class JoinReactor final : public AgentStream,
@@ -39,7 +45,7 @@ class JoinReactor final : public AgentStream,
     absl::MutexLock lock(&mutex_);
     if (closing_) return;
     if (writes_.size() >= kWriteLimit) {
-      Leave();
+      Leave(absl::ResourceExhaustedError("the agent did not take its messages"));
       context_.TryCancel();
       return;
     }
@@ -63,7 +69,7 @@ class JoinReactor final : public AgentStream,
     absl::MutexLock lock(&mutex_);
     reading_ = false;
     if (!ok) {
-      Leave();
+      Leave(NoMoreMessages());
       return;
     }
     ++waiting_;
@@ -82,7 +88,7 @@ class JoinReactor final : public AgentStream,
   // The stream broke. Reading may be paused, so that no OnReadDone would tell.
   void OnCancel() override {
     absl::MutexLock lock(&mutex_);
-    Leave();
+    Leave(absl::CancelledError("the stream broke"));
   }
 
   void OnDone() override { self_.reset(); }
@@ -113,10 +119,10 @@ class JoinReactor final : public AgentStream,
     WriteNext();
   }
 
-  void Leave() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  void Leave(const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (!left_) controller_.OnStreamEnded(id_);
     left_ = true;
-    CloseWith(absl::OkStatus());
+    CloseWith(why);
   }
 
   grpc::CallbackServerContext& context_;
@@ -147,7 +153,7 @@ class KeepAliveReactor final : public grpc::ServerBidiReactor<v1::Heartbeat, v1:
   }
 
   void OnReadDone(bool ok) override {
-    if (!ok) return Finish(grpc::Status::OK);
+    if (!ok) return Finish(ToGrpcStatus(NoMoreMessages()));
     if (!controller_.OnHeartbeat(heartbeat_.instance(), clock_.MonotonicNanos())) {
       return Finish({grpc::StatusCode::NOT_FOUND, "no such agent has joined: join anew"});
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
 
 #include "absl/strings/str_cat.h"
 
@@ -47,6 +48,19 @@ uint32_t ConnectionsOf(const v1::Fleet& fleet, uint32_t application_server) {
   if (!fleet.has_connections()) return fleet.pool().size();
   return static_cast<uint32_t>(
       EvenShare(fleet.connections(), fleet.application_servers(), application_server));
+}
+
+// The agents by their group, each group in the place of its first; without groups each agent is one.
+std::vector<std::vector<size_t>> Grouped(size_t agents, std::span<const std::string> groups) {
+  std::vector<std::vector<size_t>> members;
+  std::map<std::string, size_t> places;
+  for (size_t agent = 0; agent < agents; ++agent) {
+    const size_t place =
+        groups.empty() ? agent : places.try_emplace(groups[agent], places.size()).first->second;
+    if (place == members.size()) members.emplace_back();
+    members[place].push_back(agent);
+  }
+  return members;
 }
 
 }  // namespace
@@ -96,18 +110,28 @@ std::vector<v1::ApplicationServer> PlanApplicationServers(const v1::Plan& plan) 
 
 absl::StatusOr<std::vector<v1::Assignment>> PlanAssignments(const v1::Plan& plan,
                                                             std::span<const std::string> agents,
-                                                            const std::string& run_id) {
+                                                            const std::string& run_id,
+                                                            std::span<const std::string> groups) {
   if (absl::Status status = CheckAgents(plan, agents.size()); !status.ok()) return status;
   std::vector<v1::Assignment> assignments(agents.size(), PlanCommon(plan, run_id, agents.size()));
+  const std::vector<std::vector<size_t>> members = Grouped(agents.size(), groups);
   for (v1::ApplicationServer& server : PlanApplicationServers(plan)) {
     // Dealt out in turn: the servers with one client or transaction more are the first ones, and no agent
     // gets them all.
-    *assignments[server.number() % agents.size()].add_application_servers() = std::move(server);
+    const std::vector<size_t>& group = members[server.number() % members.size()];
+    const size_t agent = group[server.number() / members.size() % group.size()];
+    *assignments[agent].add_application_servers() = std::move(server);
   }
   uint32_t agent = 0;
   for (v1::Assignment& assignment : assignments) {
-    assignment.set_agent(agent++);
     const auto servers = static_cast<uint32_t>(assignment.application_servers_size());
+    if (servers == 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the plan's fleet.application_servers is ", plan.fleet().application_servers(),
+                       ", too few to spread them over ", plan.fleet().spread_over(), " and leave agent ",
+                       agents[agent], " one: raise it or start fewer agents"));
+    }
+    assignment.set_agent(agent++);
     assignment.set_threads(std::min(plan.fleet().threads(), servers));
   }
   return assignments;

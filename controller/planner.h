@@ -22,9 +22,12 @@ v1::Assignment PlanCommon(const v1::Plan& plan, const std::string& run_id, size_
 // What each agent of a run is told to do, in the order of `agents` (their names). `plan` must be valid, with
 // its defaults filled in. Rates, clients and numbers of transactions add up over the fleet to exactly what
 // the plan says. What an application server does follows from the plan and its number alone, not from the
-// agent that emulates it. An error where CheckAgents finds one.
+// agent that emulates it. `groups`: of each agent its value of the label that fleet.spread_over names, and
+// empty where the plan names none. An error where CheckAgents finds one, or an agent would have nothing to
+// emulate.
 absl::StatusOr<std::vector<v1::Assignment>> PlanAssignments(const v1::Plan& plan,
                                                             std::span<const std::string> agents,
-                                                            const std::string& run_id);
+                                                            const std::string& run_id,
+                                                            std::span<const std::string> groups = {});
 
 }  // namespace trunkload

@@ -44,6 +44,8 @@ RunState::RunState(const v1::Plan& plan, uint32_t agents_wanted, absl::Duration 
       lease_(FromProto(plan.fleet().lease())),
       agents_load_(AgentsLoad(plan)),
       agents_wanted_(std::max(agents_wanted, 1u)),
+      min_agents_(plan.fleet().min_agents()),
+      labels_wanted_(!plan.fleet().labels().empty()),
       deadline_ns_(After(now_ns, wait)),
       now_ns_(now_ns) {
   for (const v1::Phase& phase : plan.phases()) {
@@ -316,9 +318,15 @@ void RunState::OnDeadline() {
   if (InPhase() && EveryAgentEndedPhase()) return EndPhaseIfAllHave();
   switch (stage_) {
     case Stage::kWaitingForAgents:
-      End(absl::DeadlineExceededError(absl::StrCat("only ", agents_.size(), " of ", agents_wanted_,
-                                                   " agents came within ", absl::FormatDuration(wait_),
-                                                   ": start more of them, or wait longer")));
+      if (min_agents_ > 0 && agents_.size() >= min_agents_) {
+        agents_missed_ = agents_wanted_ - static_cast<uint32_t>(agents_.size());
+        StartSetUp();
+        break;
+      }
+      End(absl::DeadlineExceededError(
+          absl::StrCat("only ", agents_.size(), " of ", agents_wanted_, " agents came within ",
+                       absl::FormatDuration(wait_), ": start more of them, or wait longer",
+                       labels_wanted_ ? "; only those count that bear the plan's fleet.labels" : "")));
       break;
     case Stage::kSettingUp:
     case Stage::kFinishingTables:

@@ -216,6 +216,8 @@ class RunState {
   uint32_t heard() const;
   // The phase under way was told to stop.
   bool stopping() const { return stopping_; }
+  // Where the run began with fewer agents than it waited for: how many those were; 0: it did not.
+  uint32_t agents_missed() const { return agents_missed_; }
   bool target_prepared() const { return target_prepared_; }
   bool cancelled() const { return cancelled_; }
   const std::string& stopped() const { return stopped_; }
@@ -294,6 +296,9 @@ class RunState {
   absl::Duration lease_;
   bool agents_load_;
   uint32_t agents_wanted_;
+  uint32_t min_agents_;
+  bool labels_wanted_;
+  uint32_t agents_missed_ = 0;
   Stage stage_ = Stage::kWaitingForAgents;
   std::map<AgentId, Agent> agents_;
   // Came too late, or back, for the phase under way.

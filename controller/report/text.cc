@@ -80,6 +80,7 @@ void AddVerdict(const v1::RunResult& result, Page& page) {
   page.Line(absl::StrCat(page.Painted(good ? Paint::kGood : Paint::kBad, verdict), ", ", objectives));
   if (!result.verdict().valid()) page.Line("The figures below do not say what the database can do:");
   for (const std::string& reason : result.verdict().reasons()) page.Folded(absl::StrCat("- ", reason), "  ");
+  for (const std::string& note : result.verdict().notes()) page.Folded(absl::StrCat("note: ", note), "  ");
 }
 
 // The unit that the objective's limit is written in, of which its value is a number: "ms" of "p99(response) <

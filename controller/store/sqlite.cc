@@ -54,6 +54,8 @@ absl::Status Error(sqlite3* database, int result) {
 }
 
 uint32_t Extend(uint32_t checksum, absl::string_view bytes) {
+  // zlib takes a null pointer for a wish to begin anew.
+  if (bytes.empty()) return checksum;
   return crc32_z(checksum, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
 }
 

@@ -211,6 +211,25 @@ TEST_F(ControllerTest, AllAgentsThatAreThereTakePart) {
   EXPECT_EQ(assignments_.size(), 3);
 }
 
+TEST_F(ControllerTest, OnlyAgentsWithThePlansLabelsTakePart) {
+  v1::Plan plan = OnePhase(4);
+  (*plan.mutable_fleet()->mutable_labels())["zone"] = "eu-1";
+  Join(1, "a-1");
+  controller_.OnStreamOpened(2);
+  v1::AgentMessage hello;
+  hello.mutable_hello()->set_protocol(2);
+  hello.mutable_hello()->set_name("a-2");
+  hello.mutable_hello()->set_instance(102);
+  (*hello.mutable_hello()->mutable_labels())["zone"] = "eu-1";
+  controller_.OnAgentMessage(2, hello, clock_.now_ns);
+  alive_.insert(2);
+  ASSERT_TRUE(controller_.StartRun(plan, {.agents = 1}).ok());
+  RunUntil(clock_.now_ns);
+  controller_.OnTargetPrepared(v1::ServerInfo());
+  EXPECT_FALSE(assignments_.contains(1));
+  EXPECT_TRUE(assignments_.contains(2));
+}
+
 TEST_F(ControllerTest, AFirstMessageThatIsNotHelloEndsTheStream) {
   controller_.OnStreamOpened(1);
   Ready(1);

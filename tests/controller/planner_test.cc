@@ -59,6 +59,26 @@ std::vector<Shape> Shapes() {
   return shapes;
 }
 
+TEST(PlannerTest, SpreadsApplicationServersOverALabel) {
+  v1::Plan plan = PlanOf({8, 4, 8, 100});
+  plan.mutable_fleet()->set_spread_over("zone");
+  const std::vector<std::string> zones = {"eu-1", "eu-2", "eu-2", "eu-2"};
+  const auto assignments = PlanAssignments(plan, Names(4), "run", zones);
+  ASSERT_TRUE(assignments.ok()) << assignments.status();
+  EXPECT_EQ((*assignments)[0].application_servers_size(), 4) << "half of them are in eu-1";
+  EXPECT_EQ((*assignments)[1].application_servers_size(), 2);
+  EXPECT_EQ((*assignments)[2].application_servers_size(), 1);
+  EXPECT_EQ((*assignments)[3].application_servers_size(), 1);
+  plan = PlanOf({4, 4, 8, 100});
+  plan.mutable_fleet()->set_spread_over("zone");
+  const auto too_few = PlanAssignments(plan, Names(4), "run", zones);
+  EXPECT_TRUE(absl::IsInvalidArgument(too_few.status()));
+  EXPECT_EQ(too_few.status().message(),
+            "the plan's fleet.application_servers is 4, too few to spread them over zone and leave agent a3 "
+            "one: raise it "
+            "or start fewer agents");
+}
+
 TEST(PlannerTest, TotalsAreExactAndSpreadEvenly) {
   for (const Shape& shape : Shapes()) {
     SCOPED_TRACE(absl::StrCat(shape.application_servers, " servers, ", shape.agents, " agents, ",

@@ -267,6 +267,17 @@ TEST(RunStateTest, TooFewAgentsInTime) {
   EXPECT_THAT(run.finish().status.message(), HasSubstr("only 1 of 2 agents came within 30s"));
 }
 
+TEST(RunStateTest, AQuorumMayBegin) {
+  v1::Plan plan = TwoPhases();
+  plan.mutable_fleet()->set_min_agents(1);
+  Course run(plan, absl::Seconds(30));
+  run(RunState::AgentsJoined{{{1, "a-1"}}});
+  EXPECT_EQ(run.Expire(), "PrepareTarget");
+  EXPECT_EQ(run.state.agents_missed(), 1);
+  Course nobody(plan, absl::Seconds(30));
+  EXPECT_EQ(nobody.Expire(), "Finish");
+}
+
 TEST(RunStateTest, SetUpFailsWithItsOwnSentence) {
   Course run;
   run.To(Stage::kSettingUp);

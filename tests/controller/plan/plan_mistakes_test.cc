@@ -73,7 +73,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{
             "fleet: {@Threads: 3}",
             "fleet.Threads: unknown field; expected one of application_servers, pool, threads, connections, "
-            "on_agent_lost, min_agents, lease; "
+            "on_agent_lost, min_agents, lease, labels, spread_over; "
             "did you mean 'threads'?"},
         Mistake{"@\"a\\e[31m\": 3", "a\\x1b[31m: unknown field"}, Mistake{"? @[a]\n: b", "a list as a key"},
         Mistake{"@<<: {seed: 1}", "<<: unknown field"},
