@@ -18,6 +18,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/synchronization/mutex.h"
 #include "agent/event_loop.h"
 #include "agent/keep_alive.h"
 #include "agent/outbox.h"
@@ -196,6 +197,8 @@ uint64_t RandomInstance() {
 }
 
 int Main(int argc, char** argv) {
+  // Debian's abseil looks for deadlocks whenever a lock is taken, gRPC's own included. That is for tests.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   CLI::App app(
       "Joins a controller's fleet and loads the database as it is told, until it is stopped.\n"
       "Database passwords come from libpq's own places on this machine.\n\n"

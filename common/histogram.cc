@@ -24,9 +24,8 @@ Histogram& Histogram::operator=(const Histogram& other) {
 }
 
 void Histogram::Merge(const Histogram& other) {
-  if (other.in_range_ > 0) {
-    for (uint32_t i = 0; i < kBuckets; ++i) (*buckets_)[i] += (*other.buckets_)[i];
-  }
+  const Range of_other = other.used();
+  for (uint32_t i = of_other.first; i < of_other.last; ++i) (*buckets_)[i] += (*other.buckets_)[i];
   in_range_ += other.in_range_;
   over_range_ += other.over_range_;
   min_ns_ = std::min(min_ns_, other.min_ns_);
@@ -36,7 +35,8 @@ void Histogram::Merge(const Histogram& other) {
 }
 
 void Histogram::Clear() {
-  if (in_range_ > 0) buckets_->fill(0);
+  const Range range = used();
+  std::fill(buckets_->begin() + range.first, buckets_->begin() + range.last, 0);
   in_range_ = 0;
   over_range_ = 0;
   min_ns_ = UINT64_MAX;
@@ -62,12 +62,19 @@ uint64_t Histogram::UpperNanos(uint32_t bucket) {
   return LowerNanos(bucket + 1) - 1;
 }
 
+Histogram::Range Histogram::used() const {
+  if (in_range_ == 0) return {0, 0};
+  const uint64_t highest_micros = std::min(max_ns_ / 1000, kHighestMicros);
+  return {histogram_internal::BucketOf(min_ns_ / 1000), histogram_internal::BucketOf(highest_micros) + 1};
+}
+
 uint64_t Histogram::PercentileNanos(double percent) const {
   if (count() == 0) return 0;
   const double wanted = std::ceil(std::clamp(percent, 0.0, 100.0) / 100 * static_cast<double>(count()));
   const uint64_t rank = std::max<uint64_t>(1, static_cast<uint64_t>(wanted));
   uint64_t seen = 0;
-  for (uint32_t i = 0; i < kBuckets; ++i) {
+  const Range range = used();
+  for (uint32_t i = range.first; i < range.last; ++i) {
     seen += (*buckets_)[i];
     if (seen >= rank) return std::min(UpperNanos(i), max_ns_);
   }
@@ -76,7 +83,7 @@ uint64_t Histogram::PercentileNanos(double percent) const {
 
 uint64_t Histogram::CountAbove(int64_t nanos) const {
   uint64_t above = over_range_;
-  for (uint32_t i = kBuckets; i-- > 0 && static_cast<int64_t>(LowerNanos(i)) > nanos;)
+  for (uint32_t i = used().last; i-- > 0 && static_cast<int64_t>(LowerNanos(i)) > nanos;)
     above += (*buckets_)[i];
   return above;
 }
@@ -96,7 +103,8 @@ v1::Histogram Histogram::ToProto() const {
   proto.set_max_ns(max_ns_);
   proto.set_over_range(over_range_);
   uint32_t last = 0;
-  for (uint32_t i = 0; i < kBuckets; ++i) {
+  const Range range = used();
+  for (uint32_t i = range.first; i < range.last; ++i) {
     if ((*buckets_)[i] == 0) continue;
     proto.add_bucket_delta(i - last);
     proto.add_count((*buckets_)[i]);
@@ -138,6 +146,15 @@ absl::Status Histogram::Check(const v1::Histogram& proto) {
   if (!std::isfinite(proto.sum_ns()) || proto.sum_ns() < 0 || proto.min_ns() > proto.max_ns()) {
     return absl::InvalidArgumentError("histogram: sum, min and max do not fit together");
   }
+  if (proto.count_size() == 0) return absl::OkStatus();
+  const bool min_fits = proto.min_ns() >= LowerNanos(proto.bucket_delta(0)) &&
+                        proto.min_ns() <= UpperNanos(proto.bucket_delta(0));
+  const auto last = static_cast<uint32_t>(bucket);
+  const bool max_fits = proto.over_range() > 0
+                            ? proto.max_ns() / 1000 > kHighestMicros
+                            : proto.max_ns() >= LowerNanos(last) && proto.max_ns() <= UpperNanos(last);
+  if (!min_fits || !max_fits)
+    return absl::InvalidArgumentError("histogram: min and max are not in its first and last bucket");
   return absl::OkStatus();
 }
 

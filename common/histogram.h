@@ -95,6 +95,12 @@ class Histogram {
   // The highest nanosecond that falls in the bucket, and the lowest.
   static uint64_t UpperNanos(uint32_t bucket);
   static uint64_t LowerNanos(uint32_t bucket);
+  // What holds anything lies in [first, last): often little of it all.
+  struct Range {
+    uint32_t first;
+    uint32_t last;
+  };
+  Range used() const;
 
   std::unique_ptr<std::array<uint64_t, kBuckets>> buckets_;
   uint64_t in_range_ = 0;

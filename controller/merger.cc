@@ -87,7 +87,7 @@ Merger::Merger(const v1::Plan& plan, uint32_t phase, const std::vector<AgentId>&
     commands_.push_back(MeasuredCommands(plan.scripts(i)).size());
     scripts_[static_cast<size_t>(i)].commands.resize(commands_.back());
   }
-  for (AgentId agent : agents) agents_.try_emplace(agent);
+  for (AgentId agent : agents) Await(agents_[agent]);
 }
 
 absl::Status Merger::Merge(AgentId agent, const v1::Interval& interval, double elapsed_seconds) {
@@ -106,7 +106,9 @@ absl::Status Merger::Merge(AgentId agent, const v1::Interval& interval, double e
                                                    interval.phase(), " is malformed: ", status.message()));
   }
   MergeScripts(interval);
+  StopAwaiting(part);
   MergeAgent(part, interval);
+  Await(part);
   series_.Add(interval);
   CompleteSeries();
   return absl::OkStatus();
@@ -220,13 +222,15 @@ absl::Status Merger::End(AgentId agent, const v1::PhaseEnded& ended) {
   }
   part.ended = ended;
   part.missing_intervals = ended.intervals() - part.received;
-  part.left = true;
-  CompleteSeries();
+  Leave(agent);
   return absl::OkStatus();
 }
 
 void Merger::Leave(AgentId agent) {
-  if (const auto found = agents_.find(agent); found != agents_.end()) found->second.left = true;
+  const auto found = agents_.find(agent);
+  if (found == agents_.end()) return;
+  StopAwaiting(found->second);
+  found->second.left = true;
   CompleteSeries();
 }
 
@@ -292,6 +296,7 @@ absl::StatusOr<Merger> Merger::Restore(const v1::Plan& plan, const v1::PhaseChec
     agent.newest_second = saved.newest_second();
     agent.seconds = saved.seconds();
     agent.coarse_seconds = saved.coarse_seconds();
+    merger.Await(agent);
   }
   merger.connections_lost_ = state.connections_lost();
   for (const auto& [code, count] : state.connect_errors()) merger.connect_errors_[code] = count;
@@ -301,12 +306,19 @@ absl::StatusOr<Merger> Merger::Restore(const v1::Plan& plan, const v1::PhaseChec
   return merger;
 }
 
+void Merger::Await(const Agent& agent) {
+  if (!agent.left) ++awaited_[agent.known_seconds()];
+}
+
+void Merger::StopAwaiting(const Agent& agent) {
+  if (agent.left) return;
+  const auto found = awaited_.find(agent.known_seconds());
+  if (--found->second == 0) awaited_.erase(found);
+}
+
 void Merger::CompleteSeries() {
-  uint32_t complete = static_cast<uint32_t>(series_.points().size());
-  for (const auto& [id, agent] : agents_) {
-    if (!agent.left) complete = std::min(complete, agent.received == 0 ? 0 : agent.newest_second + 1);
-  }
-  series_.CompleteBefore(complete);
+  const auto seconds = static_cast<uint32_t>(series_.points().size());
+  series_.CompleteBefore(awaited_.empty() ? seconds : std::min(seconds, awaited_.begin()->first));
 }
 
 void MergeSparse(const v1::Histogram& more, Histogram& scratch, v1::Histogram& sum) {

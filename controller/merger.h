@@ -115,6 +115,9 @@ class Merger {
   void MergeScript(const v1::ScriptInterval& from, Script& into);
   void MergeScripts(const v1::Interval& interval);
   void MergeAgent(Agent& agent, const v1::Interval& interval);
+  // Takes the agent out of those that the series waits for, and puts it in again.
+  void StopAwaiting(const Agent& agent);
+  void Await(const Agent& agent);
   void CompleteSeries();
 
   const uint32_t phase_;
@@ -124,6 +127,8 @@ class Merger {
   // Of each script that is measured by them.
   std::vector<size_t> commands_;
   std::map<AgentId, Agent> agents_;
+  // How many of those that have not left have told so many seconds.
+  std::map<uint32_t, size_t> awaited_;
   Series series_;
   std::map<std::string, uint64_t> connect_errors_;
   uint64_t connections_lost_ = 0;

@@ -47,6 +47,7 @@ RunState::RunState(const v1::Plan& plan, uint32_t agents_wanted, absl::Duration 
       min_agents_(plan.fleet().min_agents()),
       labels_wanted_(!plan.fleet().labels().empty()),
       deadline_ns_(After(now_ns, wait)),
+      wake_ns_(deadline_ns_),
       now_ns_(now_ns) {
   for (const v1::Phase& phase : plan.phases()) {
     phase_names_.push_back(phase.name());
@@ -58,18 +59,23 @@ RunState::RunState(const v1::Plan& plan, uint32_t agents_wanted, absl::Duration 
 RunState::RunState(const v1::Plan& plan, uint32_t agents_wanted, absl::Duration wait, int64_t now_ns,
                    const Position& position)
     : RunState(plan, agents_wanted, wait, now_ns) {
+  Resume(position);
+  wake_ns_ = EarliestDeadlineNanos();
+}
+
+void RunState::Resume(const Position& position) {
   target_prepared_ = position.target_prepared;
   cancelled_ = position.cancelled;
   phase_ = position.phase;
   if (phase_ == 0 && !position.begun) return;
   unserved_ = position.unserved;
-  const int64_t lease_ends_ns = After(now_ns, lease_ + kDialling);
+  const int64_t lease_ends_ns = After(now_ns_, lease_ + kDialling);
   for (const auto& [id, agent] : position.agents) {
     Agent& restored = agents_[id];
     restored.name = agent.name;
     restored.ready = true;
     restored.ended_phase = position.begun && agent.ended_phase;
-    restored.heard_ns = now_ns;
+    restored.heard_ns = now_ns_;
     restored.silent = true;
     restored.silence = "it did not come back to the controller that was started again";
     restored.lease_ends_ns = lease_ends_ns;
@@ -81,7 +87,7 @@ RunState::RunState(const v1::Plan& plan, uint32_t agents_wanted, absl::Duration 
   }
   stage_ = Stage::kRunning;
   start_ns_ = position.start_ns;
-  const int64_t soonest_ns = After(now_ns, kDialling);
+  const int64_t soonest_ns = After(now_ns_, kDialling);
   deadline_ns_ = cancelled_ ? soonest_ns : std::max(After(start_ns_, planned_[phase_]), soonest_ns);
 }
 
@@ -90,6 +96,9 @@ absl::StatusOr<std::vector<RunState::Command>> RunState::Handle(const Event& eve
   now_ns_ = now_ns;
   commands_.clear();
   const absl::Status status = std::visit([this](const auto& kind) { return On(kind); }, event);
+  // Of a large fleet nearly all events only put the deadline of one agent off, which waits for the next look
+  // at all of them.
+  if (!std::holds_alternative<AgentReported>(event)) wake_ns_ = EarliestDeadlineNanos();
   if (!status.ok()) return status;
   return std::exchange(commands_, {});
 }
@@ -298,7 +307,7 @@ absl::Status RunState::On(const Cancelled&) {
 }
 
 absl::Status RunState::On(const TimePassed&) {
-  if (now_ns_ < DeadlineNanos()) return absl::OkStatus();
+  if (now_ns_ < EarliestDeadlineNanos()) return absl::OkStatus();
   LoseThoseWhoseLeaseEnded();
   if (stage_ == Stage::kEnded) return absl::OkStatus();
   if (now_ns_ >= deadline_ns_) {
@@ -372,7 +381,7 @@ void RunState::OnDeadline() {
   }
 }
 
-int64_t RunState::DeadlineNanos() const {
+int64_t RunState::EarliestDeadlineNanos() const {
   if (stage_ == Stage::kEnded) return INT64_MAX;
   int64_t deadline = deadline_ns_;
   for (const auto& [id, agent] : agents_) deadline = std::min(deadline, agent.lease_ends_ns);

@@ -198,8 +198,8 @@ class RunState {
 
   // FAILED_PRECONDITION, and no change, where `event` can't happen now: the sender broke the protocol.
   absl::StatusOr<std::vector<Command>> Handle(const Event& event, int64_t now_ns);
-  // When TimePassed would change something; INT64_MAX: never.
-  int64_t DeadlineNanos() const;
+  // TimePassed changes nothing before then, and may well then; INT64_MAX: it never will.
+  int64_t DeadlineNanos() const { return wake_ns_; }
 
   Stage stage() const { return stage_; }
   bool loading() const { return loading_; }
@@ -257,7 +257,10 @@ class RunState {
   absl::Status On(const Stopped& event);
   absl::Status On(const TimePassed& event);
 
+  void Resume(const Position& position);
   void OnDeadline();
+  // The earliest of what the stage and any agent wait for.
+  int64_t EarliestDeadlineNanos() const;
   absl::StatusOr<Agent*> Find(AgentId agent);
   bool InPhase() const { return stage_ == Stage::kRunning || stage_ == Stage::kDraining; }
   bool PhaseCounts() const { return loading_ || planned_[phase_] == absl::InfiniteDuration(); }
@@ -319,6 +322,7 @@ class RunState {
   bool cancelled_ = false;
   std::string stopped_;
   int64_t deadline_ns_;
+  int64_t wake_ns_;
   // Of the event being handled.
   int64_t now_ns_;
   Commands commands_;

@@ -176,5 +176,28 @@ TEST(HistogramTest, RefusesWhatIsNoHistogram) {
   EXPECT_FALSE(Histogram::FromProto(inverted).ok());
 }
 
+// Clear, Merge and others look only at the buckets between minimum and maximum.
+TEST(HistogramTest, RefusesAMinimumOrMaximumOutsideOfItsBuckets) {
+  Histogram histogram;
+  for (const int64_t nanos : {1'000'000, 5'000'000}) histogram.Record(nanos);
+  const v1::Histogram right = histogram.ToProto();
+  ASSERT_TRUE(Histogram::FromProto(right).ok());
+  for (const uint64_t min_ns : {900'000, 1'100'000}) {
+    v1::Histogram wrong = right;
+    wrong.set_min_ns(min_ns);
+    EXPECT_FALSE(Histogram::FromProto(wrong).ok()) << min_ns;
+  }
+  for (const uint64_t max_ns : {uint64_t{4'000'000}, uint64_t{6'000'000}, uint64_t{2 * kHour}}) {
+    v1::Histogram wrong = right;
+    wrong.set_max_ns(max_ns);
+    EXPECT_FALSE(Histogram::FromProto(wrong).ok()) << max_ns;
+  }
+  histogram.Record(2 * kHour);
+  EXPECT_TRUE(Histogram::FromProto(histogram.ToProto()).ok());
+  v1::Histogram wrong = histogram.ToProto();
+  wrong.set_max_ns(5'000'000);
+  EXPECT_FALSE(Histogram::FromProto(wrong).ok()) << "and one over range";
+}
+
 }  // namespace
 }  // namespace trunkload
