@@ -26,6 +26,9 @@ inline constexpr std::string_view kScriptError = "script_error";
 inline constexpr std::string_view kConnectionBroken = "08006";
 // The server could not be reached: sqlclient_unable_to_establish_sqlconnection.
 inline constexpr std::string_view kUnreachable = "08001";
+// What this machine lacks, and not the server: file descriptors, and ports to connect from.
+inline constexpr std::string_view kTooManyFiles = "too_many_files";
+inline constexpr std::string_view kNoFreePort = "no_free_port";
 
 // How often each error came, by its code of at most 15 characters; without allocating. The first 63 different
 // codes are kept apart, further ones are counted together as "other". Not thread-safe.

@@ -4,6 +4,7 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <utility>
@@ -437,7 +438,14 @@ void PqConnection::ExplainOpenFailure() {
       return;
     }
   }
-  SetError(kUnreachable, FirstLine(message));
+  // The last address is the one that counts.
+  const size_t attempt = message.rfind("connection to server at ");
+  const std::string_view last = message.substr(attempt == message.npos ? 0 : attempt);
+  const auto says = [last](int error) { return last.find(std::strerror(error)) != last.npos; };
+  SetError(says(EMFILE) || says(ENFILE) ? kTooManyFiles
+           : says(EADDRNOTAVAIL)        ? kNoFreePort
+                                        : kUnreachable,
+           FirstLine(message));
 }
 
 }  // namespace trunkload

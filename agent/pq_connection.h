@@ -145,7 +145,7 @@ class PqConnection {
   uint64_t rows_ = 0;
   // From here on, nothing that most transactions touch.
   int watched_fd_ = -1;
-  char code_[6] = "";
+  char code_[16] = "";
   std::string reason_;
   std::string copy_rows_;
   CopyRows rows_to_copy_;

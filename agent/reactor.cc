@@ -92,6 +92,7 @@ void Reactor::Post(const Command& command) {
 }
 
 void Reactor::Loop() {
+  thread_id_ = gettid();
   for (auto& server : servers_) server->Open();
   TellWhenReady();
   while (!stop_.load(std::memory_order_acquire)) {

@@ -52,6 +52,8 @@ class Reactor {
   // See Load::StopPhase.
   void StopPhase(absl::Duration drain_timeout);
   Recorder& recorder() { return recorder_; }
+  // In the kernel; known when `ready` was told.
+  pid_t thread_id() const { return thread_id_; }
 
  private:
   struct Command {
@@ -103,6 +105,7 @@ class Reactor {
   absl::Mutex mutex_;
   std::vector<Command> commands_ ABSL_GUARDED_BY(mutex_);
   std::atomic<bool> stop_{false};
+  std::atomic<pid_t> thread_id_{0};
   std::thread thread_;
 };
 

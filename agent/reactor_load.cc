@@ -1,26 +1,11 @@
 #include "agent/reactor_load.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <utility>
 
 #include "agent/client_seeds.h"
 
 namespace trunkload {
-namespace {
-
-int64_t ProcessCpuNanos() {
-  rusage used;
-  getrusage(RUSAGE_SELF, &used);
-  const auto nanos = [](const timeval& time) {
-    return time.tv_sec * int64_t{1'000'000'000} + time.tv_usec * 1000;
-  };
-  return nanos(used.ru_utime) + nanos(used.ru_stime);
-}
-
-}  // namespace
-
 ReactorLoad::ReactorLoad(EventLoop& loop, LoadEvents& events) : loop_(loop), events_(events) {}
 
 ReactorLoad::~ReactorLoad() {
@@ -82,6 +67,7 @@ void ReactorLoad::OnReactorReady(Member& member, uint32_t connections) {
   member.ended = false;
   // Its first second may have been sent without it already: it is not waited for before the next.
   member.covered = (from_ns - start_ns_) / Recorder::kSliceNanos - 1;
+  machine_.AddThread(member.reactor->thread_id());
   member.reactor->StartPhase(phase_, start_ns_, from_ns);
   events_.OnTakenOver(phase_, from_ns, "");
 }
@@ -127,6 +113,11 @@ void ReactorLoad::StartPhase(uint32_t phase, int64_t start_ns) {
   intervals_ = 0;
   pending_through_ = -1;
   cpu_at_start_ns_ = ProcessCpuNanos();
+  std::vector<pid_t> threads;
+  for (Member& member : members_) {
+    if (member.reactor != nullptr) threads.push_back(member.reactor->thread_id());
+  }
+  machine_.Start(clock_.MonotonicNanos(), std::move(threads));
   for (Member& member : members_) {
     member.covered = -1;
     member.ended = false;
@@ -194,7 +185,11 @@ bool ReactorLoad::CollectOne() {
 
 void ReactorLoad::SendInterval() {
   pending_->last_second = static_cast<uint32_t>(pending_through_);
-  events_.OnInterval(pending_->ToInterval(phase_, intervals_++));
+  v1::Interval interval = pending_->ToInterval(phase_, intervals_++);
+  if (std::optional<v1::MachineUse> use = machine_.Take(clock_.MonotonicNanos())) {
+    *interval.mutable_machine() = *std::move(use);
+  }
+  events_.OnInterval(std::move(interval));
   pending_->Clear();
   pending_through_ = -1;
 }

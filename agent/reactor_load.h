@@ -10,6 +10,7 @@
 
 #include "agent/event_loop.h"
 #include "agent/load.h"
+#include "agent/machine_watch.h"
 #include "agent/reactor.h"
 #include "agent/slice.h"
 #include "common/clock.h"
@@ -79,6 +80,7 @@ class ReactorLoad final : public Load {
   int64_t start_ns_ = 0;
   int64_t started_ns_ = 0;
   int64_t cpu_at_start_ns_ = 0;
+  MachineWatch machine_;
   uint64_t intervals_ = 0;
   std::unique_ptr<Slice> pending_;
   int64_t pending_through_ = -1;

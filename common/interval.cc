@@ -56,7 +56,9 @@ void MergeMachine(const v1::MachineUse& more, v1::MachineUse& sum) {
   sum.set_process_cpus(std::max(sum.process_cpus(), more.process_cpus()));
   sum.set_machine_cpu(std::max(sum.machine_cpu(), more.machine_cpu()));
   sum.set_throttled_ns(sum.throttled_ns() + more.throttled_ns());
-  sum.set_open_files(std::max(sum.open_files(), more.open_files()));
+  sum.set_stolen_cpu(std::max(sum.stolen_cpu(), more.stolen_cpu()));
+  sum.set_waited(std::max(sum.waited(), more.waited()));
+  sum.set_processors(std::max(sum.processors(), more.processors()));
 }
 
 }  // namespace

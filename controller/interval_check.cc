@@ -15,10 +15,12 @@ namespace {
 constexpr uint64_t kHighestCount = uint64_t{1} << 53;
 constexpr uint64_t kHighestNanos = uint64_t{1} << 60;
 constexpr int kMostErrorCodes = 200;
+constexpr uint32_t kMostProcessors = 1 << 20;
 
 // Codes that are no SQLSTATE. "other": where an agent saw too many kinds to tell them apart.
 constexpr absl::string_view kNames[] = {"pool_timeout", "unfinished",    "not_one_row",  "in_transaction",
-                                        "script_error", "pipeline_open", "shell_failed", "other"};
+                                        "script_error", "pipeline_open", "shell_failed", "too_many_files",
+                                        "no_free_port", "other"};
 
 bool IsErrorCode(const std::string& code) {
   for (const absl::string_view name : kNames) {
@@ -102,6 +104,18 @@ absl::Status CheckLog(const v1::TransactionLog& log, size_t scripts) {
   return absl::OkStatus();
 }
 
+bool IsShare(double value) {
+  return value >= 0 && value <= 1;
+}
+
+absl::Status CheckMachine(const v1::MachineUse& machine) {
+  const bool possible = IsShare(machine.machine_cpu()) && IsShare(machine.stolen_cpu()) &&
+                        IsShare(machine.waited()) && machine.process_cpus() >= 0 &&
+                        machine.process_cpus() <= kMostProcessors &&
+                        machine.processors() <= kMostProcessors && machine.throttled_ns() <= kHighestNanos;
+  return possible ? absl::OkStatus() : absl::InvalidArgumentError("a use of its machine that cannot be");
+}
+
 }  // namespace
 
 absl::Status CheckInterval(const v1::Interval& interval, std::span<const size_t> commands) {
@@ -116,9 +130,11 @@ absl::Status CheckInterval(const v1::Interval& interval, std::span<const size_t>
     return absl::InvalidArgumentError("a share of a core that cannot be");
   }
   if (interval.connections_lost() > kHighestCount || interval.aborted_clients() > kHighestCount ||
-      interval.reactor_cpu_ns() > kHighestNanos || interval.last_completion_ns() > kHighestNanos) {
+      interval.log_dropped() > kHighestCount || interval.reactor_cpu_ns() > kHighestNanos ||
+      interval.last_completion_ns() > kHighestNanos) {
     return absl::InvalidArgumentError("a number that cannot be");
   }
+  if (absl::Status status = CheckMachine(interval.machine()); !status.ok()) return status;
   for (size_t i = 0; i < commands.size(); ++i) {
     const absl::Status status = CheckScript(interval.scripts(static_cast<int>(i)), commands[i]);
     if (!status.ok()) return status;

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/utf8.h"
+#include "controller/agent_strain.h"
 #include "controller/interval_check.h"
 #include "controller/phase_times.h"
 #include "controller/script_commands.h"
@@ -187,19 +188,9 @@ void Merger::MergeAgent(Agent& agent, const v1::Interval& interval) {
     agent.offered += script.offered();
     agent.transactions += script.transactions();
   }
-  scratch_.Clear();
-  scratch_.MergeChecked(interval.schedule_lag());
-  agent.noticed += scratch_.count();
-  agent.noticed_late += scratch_.CountAbove(kNoticedLateNanos);
+  agent.log_dropped += interval.log_dropped();
+  AddStrain(interval, planned_seconds_, scratch_, agent.strain);
   MergeSparse(interval.schedule_lag(), scratch_, agent.schedule_lag);
-
-  const double busiest = std::min(interval.busiest_reactor(), 1.0);
-  agent.busiest_reactor = std::max(agent.busiest_reactor, busiest);
-  if (interval.first_second() < planned_seconds_) {
-    const double seconds = interval.last_second() - interval.first_second() + 1.0;
-    agent.seconds += seconds;
-    agent.busiest_reactor_mean += (busiest - agent.busiest_reactor_mean) * seconds / agent.seconds;
-  }
 }
 
 absl::Status Merger::End(AgentId agent, const v1::PhaseEnded& ended) {
@@ -243,11 +234,8 @@ v1::PhaseCheckpoint Merger::Save() const {
     saved.set_agent(id);
     saved.set_offered(agent.offered);
     saved.set_transactions(agent.transactions);
-    saved.set_noticed(agent.noticed);
-    saved.set_noticed_late(agent.noticed_late);
+    *saved.mutable_strain() = agent.strain;
     *saved.mutable_schedule_lag() = agent.schedule_lag;
-    saved.set_busiest_reactor(agent.busiest_reactor);
-    saved.set_busiest_reactor_mean(agent.busiest_reactor_mean);
     if (agent.ended) *saved.mutable_ended() = *agent.ended;
     saved.set_left(agent.left);
     saved.set_received(agent.received);
@@ -255,7 +243,7 @@ v1::PhaseCheckpoint Merger::Save() const {
     for (const uint64_t number : agent.ahead) saved.add_ahead(number);
     saved.set_missing_intervals(agent.missing_intervals);
     saved.set_newest_second(agent.newest_second);
-    saved.set_seconds(agent.seconds);
+    saved.set_log_dropped(agent.log_dropped);
     saved.set_coarse_seconds(agent.coarse_seconds);
   }
   state.set_connections_lost(connections_lost_);
@@ -282,11 +270,8 @@ absl::StatusOr<Merger> Merger::Restore(const v1::Plan& plan, const v1::PhaseChec
     Agent& agent = merger.agents_[saved.agent()];
     agent.offered = saved.offered();
     agent.transactions = saved.transactions();
-    agent.noticed = saved.noticed();
-    agent.noticed_late = saved.noticed_late();
+    agent.strain = saved.strain();
     agent.schedule_lag = saved.schedule_lag();
-    agent.busiest_reactor = saved.busiest_reactor();
-    agent.busiest_reactor_mean = saved.busiest_reactor_mean();
     if (saved.has_ended()) agent.ended = saved.ended();
     agent.left = saved.left();
     agent.received = saved.received();
@@ -294,7 +279,7 @@ absl::StatusOr<Merger> Merger::Restore(const v1::Plan& plan, const v1::PhaseChec
     agent.ahead.insert(saved.ahead().begin(), saved.ahead().end());
     agent.missing_intervals = saved.missing_intervals();
     agent.newest_second = saved.newest_second();
-    agent.seconds = saved.seconds();
+    agent.log_dropped = saved.log_dropped();
     agent.coarse_seconds = saved.coarse_seconds();
     merger.Await(agent);
   }

@@ -53,14 +53,8 @@ class Merger {
   struct Agent {
     uint64_t offered = 0;
     uint64_t transactions = 0;
-    // Arrivals, and how many of them its loop noticed late.
-    uint64_t noticed = 0;
-    uint64_t noticed_late = 0;
+    v1::AgentStrain strain;
     v1::Histogram schedule_lag;
-    // The highest share of one core that a reactor used: in any slice, and on average over the slices before
-    // the drain.
-    double busiest_reactor = 0;
-    double busiest_reactor_mean = 0;
     // As it said at the end of the phase; absent where that never came.
     std::optional<v1::PhaseEnded> ended;
     // Sent by its own account, but not here. 0 before its end.
@@ -68,6 +62,8 @@ class Merger {
     // How many of the phase's seconds were told together with others, because the agent could not send them
     // one by one.
     uint64_t coarse_seconds = 0;
+    // Logged transactions that it counts, but gave up the log of.
+    uint64_t log_dropped = 0;
 
     // In how many seconds it is known what it did; 0: nothing came from it.
     uint32_t known_seconds() const { return received == 0 ? 0 : newest_second + 1; }
@@ -80,7 +76,6 @@ class Merger {
     uint64_t next = 0;
     absl::flat_hash_set<uint64_t> ahead;
     uint32_t newest_second = 0;
-    double seconds = 0;
   };
 
   Merger(const v1::Plan& plan, uint32_t phase, const std::vector<AgentId>& agents);
@@ -139,10 +134,6 @@ class Merger {
   // For what an agent's sparse histograms are worked out with.
   Histogram scratch_;
 };
-
-// Counts above this are late in Merger::Agent::noticed_late: far beyond what a loop that has time for its
-// work lags.
-constexpr int64_t kNoticedLateNanos = 10'000'000;
 
 // `sum` and `more` have passed Histogram::Check. Sparse, for sums of which there are as many as agents.
 void MergeSparse(const v1::Histogram& more, Histogram& scratch, v1::Histogram& sum);

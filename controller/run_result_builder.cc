@@ -34,6 +34,17 @@ std::string AbortReason(const v1::Plan& plan, const Merger& merger) {
   return "";
 }
 
+// Of a recorded phase.
+void AddStrain(const v1::AgentStrain& strain, v1::AgentResult& result) {
+  const v1::MachineUse& machine = strain.machine();
+  result.set_busiest_reactor(std::max(result.busiest_reactor(), strain.busiest_reactor()));
+  result.set_process_cpus(std::max(result.process_cpus(), machine.process_cpus()));
+  result.set_machine_cpu(std::max(result.machine_cpu(), machine.machine_cpu()));
+  result.set_stolen_cpu(std::max(result.stolen_cpu(), machine.stolen_cpu()));
+  result.set_waited(std::max(result.waited(), machine.waited()));
+  result.set_throttled_s(result.throttled_s() + static_cast<double>(machine.throttled_ns()) / 1e9);
+}
+
 }  // namespace
 
 RunResultBuilder::RunResultBuilder(v1::Plan plan, std::string run_id, int64_t started_wall_ns)
@@ -61,7 +72,11 @@ void RunResultBuilder::AddPhase(uint32_t phase, double seconds, const Merger& me
   facts.name = planned.name();
   facts.recorded = planned.record();
   facts.open = planned.load().has_open();
+  facts.offered = total.offered;
   facts.transactions = total.transactions;
+  facts.dropped = total.dropped;
+  if (const auto timeouts = total.errors.find("pool_timeout"); timeouts != total.errors.end())
+    facts.pool_timeouts = timeouts->second;
   facts.aborted_clients = merger.aborted_clients();
   if (facts.aborted_clients > 0) facts.abort_reason = AbortReason(plan_, merger);
   AddToAgents(planned, merger, starts, facts);
@@ -76,10 +91,10 @@ void RunResultBuilder::AddToAgents(const v1::Phase& phase, const Merger& merger,
     v1::AgentResult& result = agent.result;
     RunFacts::Agent facts;
     facts.name = result.name();
-    facts.noticed = part.noticed;
-    facts.noticed_late = part.noticed_late;
-    facts.busiest_reactor = part.busiest_reactor_mean;
+    facts.strain = part.strain;
     facts.missing_intervals = part.missing_intervals;
+    facts.coarse_seconds = part.coarse_seconds;
+    facts.log_dropped = part.log_dropped;
     if (const auto start = starts.find(id); start != starts.end()) {
       facts.start_skew_us = start->second.skew_us;
       result.set_start_skew_us(std::max(result.start_skew_us(), std::abs(start->second.skew_us)));
@@ -89,10 +104,11 @@ void RunResultBuilder::AddToAgents(const v1::Phase& phase, const Merger& merger,
 
     result.set_transactions(result.transactions() + part.transactions);
     result.set_coarse_seconds(result.coarse_seconds() + part.coarse_seconds);
+    result.set_log_dropped(result.log_dropped() + part.log_dropped);
     if (part.ended) result.set_cpu_s(result.cpu_s() + static_cast<double>(part.ended->cpu_ns()) / 1e9);
     if (phase.record()) {
       MergeSparse(part.schedule_lag, scratch, agent.schedule_lag);
-      result.set_busiest_reactor(std::max(result.busiest_reactor(), part.busiest_reactor));
+      AddStrain(part.strain, result);
     }
   }
 }

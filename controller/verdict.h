@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "trunkload/v1/checkpoint.pb.h"
 #include "trunkload/v1/result.pb.h"
 
 namespace trunkload {
@@ -12,17 +13,22 @@ namespace trunkload {
 struct RunFacts {
   struct Agent {
     std::string name;
-    uint64_t noticed = 0;        // arrivals
-    uint64_t noticed_late = 0;   // later than kNoticedLateNanos after they were due
-    double busiest_reactor = 0;  // share of a core, on average over the phase
+    v1::AgentStrain strain;
     double start_skew_us = 0;
     uint64_t missing_intervals = 0;
+    // As in AgentResult.
+    uint64_t coarse_seconds = 0;
+    uint64_t log_dropped = 0;
   };
   struct Phase {
     std::string name;
     bool recorded = false;
     bool open = false;
+    // Of the whole fleet, as in PhaseResult.
+    uint64_t offered = 0;
     uint64_t transactions = 0;
+    uint64_t dropped = 0;
+    uint64_t pool_timeouts = 0;
     uint64_t aborted_clients = 0;
     // Why one of them ended; empty where that is not known.
     std::string abort_reason;

@@ -251,14 +251,14 @@ void AddAgents(const v1::RunResult& result, Page& page) {
   page.Line();
   page.Line(result.agents_size() == 1 ? "1 agent" : absl::StrCat(result.agents_size(), " agents"),
             Paint::kHeading);
-  page.Row("", {"share", "CPU", "busiest", "lag p99", "lag max", "skew", "+/-"});
+  page.Row("", {"share", "CPU", "busiest", "lag p99", "lag max", "waited", "skew", "+/-"});
   for (size_t i = 0; i < agents.size() && i < kAgentsShown; ++i) {
     const v1::AgentResult& agent = *agents[i];
     page.Row(absl::StrCat(agent.name().substr(0, kLabelWidth - 5), agent.lost() ? " LOST" : ""),
              {ShareText(agent.share()), absl::StrFormat("%.2f s", agent.cpu_s()),
               ShareText(agent.busiest_reactor()), LatencyText(agent.schedule_lag_p99_us()),
-              LatencyText(agent.schedule_lag_max_us()), LatencyText(agent.start_skew_us()),
-              LatencyText(agent.clock_uncertainty_us())},
+              LatencyText(agent.schedule_lag_max_us()), ShareText(agent.waited()),
+              LatencyText(agent.start_skew_us()), LatencyText(agent.clock_uncertainty_us())},
              agent.lost() ? Paint::kBad : Paint::kNone);
   }
   if (agents.size() > kAgentsShown) {

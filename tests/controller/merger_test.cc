@@ -355,10 +355,56 @@ TEST_F(MergerTest, CountsLateNoticesAndAveragesReactors) {
   drain.set_busiest_reactor(0);
   ASSERT_TRUE(merger_.Merge(7, drain, 100).ok());
   const Merger::Agent& agent = merger_.agents().at(7);
-  EXPECT_EQ(agent.noticed, 10);
-  EXPECT_EQ(agent.noticed_late, 4);
-  EXPECT_DOUBLE_EQ(agent.busiest_reactor, 1);
-  EXPECT_DOUBLE_EQ(agent.busiest_reactor_mean, (1.0 + 3 * 0.5) / 4) << "by seconds, without the drain";
+  EXPECT_EQ(agent.strain.noticed(), 10);
+  EXPECT_EQ(agent.strain.noticed_late(), 4);
+  EXPECT_DOUBLE_EQ(agent.strain.busiest_reactor(), 1);
+  EXPECT_DOUBLE_EQ(agent.strain.busiest_reactor_mean(), (1.0 + 3 * 0.5) / 4)
+      << "by seconds, without the drain";
+}
+
+v1::Interval WithMachine(v1::Interval interval, double machine_cpu, double process_cpus,
+                         uint64_t throttled_ns) {
+  v1::MachineUse& machine = *interval.mutable_machine();
+  machine.set_processors(4);
+  machine.set_machine_cpu(machine_cpu);
+  machine.set_process_cpus(process_cpus);
+  machine.set_waited(machine_cpu / 2);
+  machine.set_throttled_ns(throttled_ns);
+  return interval;
+}
+
+TEST_F(MergerTest, AveragesMachinesAndKnowsTheSecondsInWhichTheyWereFull) {
+  ASSERT_TRUE(merger_.Merge(7, WithMachine(Slice(0, 0, 0), 0.5, 0.5, 0), 100).ok());
+  ASSERT_TRUE(merger_.Merge(7, WithMachine(Slice(1, 1, 3), 1, 3, 6'000'000), 100).ok());
+  v1::Interval no_files = WithMachine(Slice(2, 7, 7), 1, 1, 0);
+  (*no_files.mutable_connect_errors())["too_many_files"] = 5;
+  (*no_files.mutable_connect_errors())["no_free_port"] = 1;
+  ASSERT_TRUE(merger_.Merge(7, no_files, 100).ok());
+  ASSERT_TRUE(merger_.Merge(7, WithMachine(Slice(3, 10, 10, 0), 0.1, 0.1, 1'000'000), 100).ok())
+      << "the drain";
+  // As another controller would have it from disk.
+  const absl::StatusOr<Merger> restored = Merger::Restore(plan_, merger_.Save(), merger_.TakeChangedPoints());
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  const v1::AgentStrain& strain = restored->agents().at(7).strain;
+  EXPECT_EQ(strain.ShortDebugString(), merger_.agents().at(7).strain.ShortDebugString());
+  EXPECT_DOUBLE_EQ(strain.machine().machine_cpu(), (0.5 + 3 + 1) / 5);
+  EXPECT_DOUBLE_EQ(strain.machine().process_cpus(), (0.5 + 9 + 1) / 5);
+  EXPECT_EQ(strain.machine().throttled_ns(), 6'000'000);
+  EXPECT_EQ(strain.full_machine().ShortDebugString(), "first_second: 1 last_second: 3 seconds: 3")
+      << "later others filled it";
+  EXPECT_EQ(strain.waited().ShortDebugString(), "last_second: 7 seconds: 5");
+  EXPECT_EQ(strain.throttled().ShortDebugString(), "first_second: 1 last_second: 3 seconds: 3");
+  EXPECT_EQ(strain.too_many_files(), 5);
+  EXPECT_EQ(strain.out_of_files().ShortDebugString(), "first_second: 7 last_second: 7 seconds: 1");
+  EXPECT_EQ(strain.no_free_port(), 1);
+}
+
+TEST_F(MergerTest, RefusesAUseOfTheMachineThatCannotBe) {
+  for (const auto& [machine_cpu, process_cpus] :
+       {std::pair(1.1, 0.0), std::pair(std::nan(""), 0.0), std::pair(0.5, -1.0), std::pair(0.5, 1e12)}) {
+    const v1::Interval wrong = WithMachine(Slice(0, 0, 0), machine_cpu, process_cpus, 0);
+    EXPECT_TRUE(absl::IsInvalidArgument(merger_.Merge(7, wrong, 100))) << machine_cpu << " " << process_cpus;
+  }
 }
 
 TEST_F(MergerTest, TheDrainCountsInTheDurationOnlyWhereItTookLonger) {

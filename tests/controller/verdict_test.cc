@@ -9,31 +9,55 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
+v1::Spell Seconds(uint32_t first, uint32_t last, uint32_t seconds) {
+  v1::Spell spell;
+  spell.set_first_second(first);
+  spell.set_last_second(last);
+  spell.set_seconds(seconds);
+  return spell;
+}
+
+// At every threshold, and above none.
 RunFacts Good() {
   RunFacts facts;
-  facts.phases.push_back({.name = "open", .recorded = true, .open = true, .transactions = 100});
-  facts.phases.back().agents.push_back({.name = "a-1",
-                                        .noticed = 1000,
-                                        .noticed_late = 10,
-                                        .busiest_reactor = 0.949,
-                                        .start_skew_us = 100'000});
-  facts.phases.back().agents.push_back({.name = "a-2", .noticed = 1000});
+  facts.phases.push_back(
+      {.name = "open", .recorded = true, .open = true, .offered = 100, .transactions = 95});
+  for (const char* name : {"a-1", "a-2"}) {
+    RunFacts::Agent& agent = facts.phases.back().agents.emplace_back();
+    agent.name = name;
+    agent.strain.set_noticed(1000);
+    agent.strain.set_machine_seconds(10);
+  }
+  RunFacts::Agent& agent = facts.phases.back().agents.front();
+  agent.start_skew_us = 100'000;
+  agent.strain.set_noticed_late(10);
+  agent.strain.set_busiest_reactor_mean(0.949);
+  v1::MachineUse& machine = *agent.strain.mutable_machine();
+  machine.set_processors(4);
+  machine.set_machine_cpu(1);
+  machine.set_process_cpus(1.9);
+  machine.set_throttled_ns(100'000'000);
+  machine.set_waited(0.1);
+  machine.set_stolen_cpu(0.05);
   return facts;
 }
 
 TEST(VerdictTest, ValidUpToTheThresholds) {
   EXPECT_TRUE(Judge(Good()).valid());
   EXPECT_THAT(Judge(Good()).reasons(), ElementsAre());
+  EXPECT_THAT(Judge(Good()).notes(), ElementsAre());
   EXPECT_TRUE(Judge(RunFacts{}).valid());
 }
 
 TEST(VerdictTest, LateArrivals) {
   RunFacts facts = Good();
-  facts.phases[0].agents[0].noticed_late = 11;
-  facts.phases[0].agents[1].noticed_late = 500;
+  facts.phases[0].agents[0].strain.set_noticed_late(11);
+  facts.phases[0].agents[1].strain.set_noticed_late(500);
+  *facts.phases[0].agents[1].strain.mutable_late() = Seconds(3, 40, 14);
   const v1::Verdict verdict = Judge(facts);
   EXPECT_FALSE(verdict.valid());
   EXPECT_THAT(verdict.reasons(), ElementsAre(testing::AllOf(HasSubstr("phase open: agent a-2 noticed 50.0%"),
+                                                            HasSubstr("in 14 seconds between 3 and 40"),
                                                             HasSubstr("(and 1 other agent likewise)"))));
   facts.phases[0].open = false;
   EXPECT_TRUE(Judge(facts).valid()) << "a closed load has no schedule";
@@ -44,8 +68,96 @@ TEST(VerdictTest, LateArrivals) {
 
 TEST(VerdictTest, FullReactor) {
   RunFacts facts = Good();
-  facts.phases[0].agents[1].busiest_reactor = 0.95;
-  EXPECT_THAT(Judge(facts).reasons(), ElementsAre(HasSubstr("agent a-2 used 95% of a core")));
+  facts.phases[0].agents[1].strain.set_busiest_reactor_mean(0.95);
+  *facts.phases[0].agents[1].strain.mutable_full_reactor() = Seconds(3, 12, 10);
+  EXPECT_THAT(Judge(facts).reasons(),
+              ElementsAre(HasSubstr(
+                  "agent a-2 used 95% of a core on a reactor thread, fully so from second 3 to 12:")));
+}
+
+TEST(VerdictTest, QuotaOfTheControlGroup) {
+  RunFacts facts = Good();
+  v1::AgentStrain& strain = facts.phases[0].agents[0].strain;
+  strain.mutable_machine()->set_throttled_ns(101'000'000);
+  *strain.mutable_throttled() = Seconds(7, 7, 1);
+  EXPECT_THAT(
+      Judge(facts).reasons(),
+      ElementsAre(HasSubstr("phase open: agent a-1 was kept from running by its control group for 0.1 s, in "
+                            "second 7: its CPU quota was used up")));
+  facts.phases[0].recorded = false;
+  EXPECT_TRUE(Judge(facts).valid());
+}
+
+TEST(VerdictTest, AMachineThatIsFullOfItsAgentSpoilsARunAndOneFullOfOthersDoesNot) {
+  RunFacts facts = Good();
+  v1::AgentStrain& strain = facts.phases[0].agents[0].strain;
+  strain.mutable_machine()->set_process_cpus(2);
+  *strain.mutable_full_machine() = Seconds(0, 9, 10);
+  EXPECT_THAT(
+      Judge(facts).reasons(),
+      ElementsAre(HasSubstr("agent a-1 had no processor left: its machine was 100% busy, 50% with the agent "
+                            "itself, from second 0 to 9")));
+  strain.mutable_machine()->set_process_cpus(0.4);
+  strain.mutable_machine()->set_waited(0.34);
+  *strain.mutable_waited() = Seconds(0, 9, 10);
+  EXPECT_TRUE(Judge(facts).valid());
+  EXPECT_THAT(
+      Judge(facts).notes(),
+      ElementsAre(HasSubstr("agent a-1 had a thread that was ready to run and waited for a processor 34% of "
+                            "the time, from second 0 to 9 (its machine was 100% busy, 10% with the agent")));
+}
+
+TEST(VerdictTest, StolenTimeIsNoted) {
+  RunFacts facts = Good();
+  facts.phases[0].agents[1].strain.mutable_machine()->set_stolen_cpu(0.2);
+  EXPECT_TRUE(Judge(facts).valid());
+  EXPECT_THAT(Judge(facts).notes(),
+              ElementsAre(HasSubstr("agent a-2 ran on a machine from which its hypervisor kept 20%")));
+}
+
+TEST(VerdictTest, NoFilesAndNoPortsLeft) {
+  RunFacts facts = Good();
+  v1::AgentStrain& strain = facts.phases[0].agents[1].strain;
+  strain.set_too_many_files(12);
+  *strain.mutable_out_of_files() = Seconds(4, 5, 2);
+  strain.set_no_free_port(3);
+  *strain.mutable_out_of_ports() = Seconds(8, 8, 1);
+  EXPECT_THAT(
+      Judge(facts).reasons(),
+      ElementsAre(
+          HasSubstr("agent a-2 could not open 12 connections, from second 4 to 5, because it had no file "
+                    "descriptor left"),
+          HasSubstr("agent a-2 could not open 3 connections, in second 8, because its machine had no port "
+                    "left")));
+}
+
+TEST(VerdictTest, LessDoneThanCameDueIsNotedAndNotTheAgentsFault) {
+  RunFacts facts = Good();
+  RunFacts::Phase& phase = facts.phases[0];
+  phase.offered = 20'000;
+  phase.transactions = 12'000;
+  phase.dropped = 7'000;
+  phase.pool_timeouts = 40;
+  const v1::Verdict verdict = Judge(facts);
+  EXPECT_TRUE(verdict.valid());
+  EXPECT_THAT(
+      verdict.notes(),
+      ElementsAre(
+          "phase open: 12000 of the 20000 transactions that came due were done (60%); 7000 were dropped "
+          "because the "
+          "line for a connection was full; 40 gave up waiting for a connection: the pools were exhausted"));
+  phase.open = false;
+  EXPECT_THAT(Judge(facts).notes(), ElementsAre());
+}
+
+TEST(VerdictTest, SecondsThatWereToldTogetherAreNoted) {
+  RunFacts facts = Good();
+  facts.phases[0].recorded = false;
+  facts.phases[0].agents[1].coarse_seconds = 14;
+  facts.phases[0].agents[1].log_dropped = 5;
+  EXPECT_TRUE(Judge(facts).valid());
+  EXPECT_THAT(Judge(facts).notes(), ElementsAre(HasSubstr("agent a-2 told 14 seconds in slices of several"),
+                                                HasSubstr("agent a-2 left 5 transactions out of the log")));
 }
 
 TEST(VerdictTest, StartSkew) {

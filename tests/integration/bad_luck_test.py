@@ -125,6 +125,45 @@ class Restart(DatabaseCase):
         time.sleep(1)
 
 
+class NoConnectionLeft(DatabaseCase):
+    SECONDS = 8
+    MOST = 30
+    SETTINGS = {"max_connections": MOST}
+
+    def test_others_take_all_of_max_connections_in_mid_run(self):
+        plan = self.plan(
+            self.database,
+            phase(duration=f"{self.SECONDS}s", **constant(300)),
+            fleet={
+                "application_servers": 3,
+                "pool": {"size": 4, "mode": "reconnect", "acquire_timeout": "300ms"},
+            },
+        )
+        run = self.lab.start_run(plan, "--local", 3, "--quiet")
+        lab.wait_until(self.some_rows, "rows come in")
+        time.sleep(1.5)
+        # A superuser may take those that are reserved, too. Some are refused: all there are is theirs then.
+        taking = [
+            self.lab.start("psql", "-X", "-q", self.database.conninfo, "-c", "SELECT pg_sleep(3)")
+            for _ in range(self.MOST + 5)
+        ]
+        run.wait()
+        for process in taking:
+            process.wait()
+        self.assertIn("too many clients", " ".join(process.err for process in taking))
+        self.assertIn(run.status, [0, 4], run.err)
+        [measured] = run.result["phases"]
+        self.assertEqual(measured["offered"], 300 * self.SECONDS)
+        self.assertGreater(measured["connect_errors"]["53300"], 0)
+        lost = sum(measured["errors"].values())
+        self.assertGreater(lost, 0)
+        # None of them was sent, so that all is known of each.
+        self.assertLessEqual(set(measured["errors"]), {"pool_timeout", "53300"})
+        self.assertEqual(measured["transactions"] + lost + measured["dropped"], measured["offered"])
+        self.assertEqual(self.database.rows(), measured["rows"])
+        self.assertGreater(measured["series"][self.SECONDS - 1]["transactions"], 250)
+
+
 class DatabaseGone(Case):
     def test_a_server_that_never_comes_back_does_not_hold_the_run_up(self):
         server = self.wire_server()

@@ -25,7 +25,7 @@ def phase(name="measured", **more):
 
 
 # Reasons of a verdict that a machine with other things to do gives to any run, however right the programs are.
-BUSY_MACHINE = re.compile("give it more CPU|on a reactor thread|the agreed instant")
+BUSY_MACHINE = re.compile("give it more CPU|on a reactor thread|had no processor left|the agreed instant")
 
 
 class Case(unittest.TestCase):
@@ -97,14 +97,23 @@ class Case(unittest.TestCase):
 class DatabaseCase(Case):
     """Cases of one class share one throwaway PostgreSQL."""
 
+    SETTINGS = {}  # of the server
+    NETWORKS = ()  # that may come to it, beside this machine
+
     @classmethod
     def setUpClass(cls):
         if lab.postgres_bin() is None:
             raise unittest.SkipTest("PostgreSQL is not installed (package postgresql-15)")
         cls.database_lab = lab.Lab()
         cls.addClassCleanup(cls.database_lab.close)
-        cls.database = lab.Database(cls.database_lab)
+        cls.database = lab.Database(cls.database_lab, settings=cls.SETTINGS, networks=cls.NETWORKS)
         cls.addClassCleanup(cls.database.close)
+
+    def some_rows(self):
+        try:
+            return self.database.rows() > 0
+        except AssertionError:
+            return False  # The table is not made yet.
 
     def expect_rows(self, result, warm_up_rows=0):
         """As many rows in the table as the result says."""

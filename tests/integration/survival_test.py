@@ -7,85 +7,14 @@ import subprocess
 import time
 import unittest
 
-from case import DatabaseCase, constant, lab, main, phase
+from case import constant, lab, main, phase
+from serving_case import RATE, NetworkCase, ServingCase, namespace
 
-RATE = 300
 # Of an agent that is lost, what it did since its last interval is known to nobody: an interval a second, and one on its way.
 UNKNOWN_SECONDS = 2.5
 
 
-class SurvivalCase(DatabaseCase):
-    SECONDS = 10
-    LEASE = "3s"
-
-    def setUp(self):
-        super().setUp()
-        self.port = lab.free_port()
-        self.data = os.path.join(self.lab.folder, "runs")
-        self.serving = self.serve()
-        self.agents = {name: self.start_agent(name) for name in ["a-1", "a-2", "a-3"]}
-
-    def serve(self):
-        serving = self.lab.start(
-            lab.program("trunkload"), "serve", "--listen", f"127.0.0.1:{self.port}", "--data-dir", self.data
-        )
-        self.addCleanup(self.stop, serving)
-        lab.wait_until(lambda: "listening" in serving.err, "the controller listens")
-        return serving
-
-    def start_agent(self, name, controller=None, *before):
-        agent = self.lab.start(
-            *before,
-            lab.program("trunkload-agent"),
-            "--controller",
-            controller or f"127.0.0.1:{self.port}",
-            "--name",
-            name,
-        )
-        self.addCleanup(self.stop, agent)
-        return agent
-
-    def stop(self, process):
-        with contextlib.suppress(ProcessLookupError):
-            process.signal(signal.SIGCONT)
-        process.stop()
-
-    def start_run(self, agents=3, phases=None, **fleet):
-        plan = self.plan(
-            self.database,
-            *(phases or [phase(duration=f"{self.SECONDS}s", **constant(RATE))]),
-            fleet={"application_servers": 6, "pool": {"size": 4}, "lease": self.LEASE, **fleet},
-        )
-        run = self.lab.start_run(
-            plan, "--controller", f"127.0.0.1:{self.port}", "--agents", agents, "--quiet"
-        )
-        lab.wait_until(self.some_rows, "rows come in")
-        time.sleep(2)
-        return run
-
-    def some_rows(self):
-        with contextlib.suppress(AssertionError):
-            return self.database.rows() > 0
-        return False
-
-    def kill(self, process):
-        process.signal(signal.SIGKILL)
-        process.wait()
-
-    def expect_table(self, result, unknown=0):
-        """As many rows as are acknowledged; up to `unknown` more of which nobody can know, and those that failed."""
-        acknowledged = sum(one["rows"] for one in result["phases"])
-        failed = sum(sum(one["errors"].values()) for one in result["phases"])
-        rows = self.database.rows()
-        self.assertGreaterEqual(rows, acknowledged)
-        self.assertLessEqual(rows, acknowledged + failed + unknown)
-
-    def loss(self, result):
-        [loss] = result["losses"]
-        return loss
-
-
-class LostAgents(SurvivalCase):
+class LostAgents(ServingCase):
     def test_continue_says_how_much_load_was_missing_and_since_when(self):
         run = self.start_run()
         self.kill(self.agents["a-2"])
@@ -170,7 +99,7 @@ class LostAgents(SurvivalCase):
         self.expect_table(run.result, unknown=RATE / 3 * UNKNOWN_SECONDS)
 
 
-class LostController(SurvivalCase):
+class LostController(ServingCase):
     SECONDS = 12
     LEASE = "8s"
 
@@ -205,7 +134,7 @@ class LostController(SurvivalCase):
         self.expect_table(run.result)
 
 
-class SleepingController(SurvivalCase):
+class SleepingController(ServingCase):
     def test_agents_stop_by_themselves_when_their_lease_ends(self):
         run = self.start_run()
         self.serving.signal(signal.SIGSTOP)
@@ -222,7 +151,7 @@ class SleepingController(SurvivalCase):
         self.expect_table(run.result)
 
 
-class Cancelled(SurvivalCase):
+class Cancelled(ServingCase):
     SECONDS = 60
 
     def test_within_two_seconds_however_it_is_told(self):
@@ -247,50 +176,11 @@ class Cancelled(SurvivalCase):
         self.assertEqual(self.serving.wait(), 0)
 
 
-@contextlib.contextmanager
-def namespace(name):
-    """A machine of its own, as far as the network goes, at 10.213.7.2; this one is at 10.213.7.1."""
-
-    def ip(*arguments):
-        subprocess.run(["ip", *arguments], check=True, capture_output=True)
-
-    ip("netns", "add", name)
-    try:
-        ip("link", "add", f"{name}-a", "type", "veth", "peer", "name", f"{name}-b", "netns", name)
-        ip("address", "add", "10.213.7.1/24", "dev", f"{name}-a")
-        ip("link", "set", f"{name}-a", "up")
-        ip("-n", name, "address", "add", "10.213.7.2/24", "dev", f"{name}-b")
-        ip("-n", name, "link", "set", f"{name}-b", "up")
-        ip("-n", name, "link", "set", "lo", "up")
-        # The far end: this machine's own address stays.
-        yield lambda state: ip("-n", name, "link", "set", f"{name}-b", state)
-    finally:
-        subprocess.run(["ip", "netns", "delete", name], check=False)
-
-
-class Partitioned(SurvivalCase):
+class Partitioned(NetworkCase):
     """One agent is on a machine whose network is cut. Its database can be reached no more than its controller."""
 
     LEASE = "6s"
     SECONDS = 14
-
-    def serve(self):
-        serving = self.lab.start(
-            lab.program("trunkload"), "serve", "--listen", f"0.0.0.0:{self.port}", "--data-dir", self.data
-        )
-        self.addCleanup(self.stop, serving)
-        lab.wait_until(lambda: "listening" in serving.err, "the controller listens")
-        return serving
-
-    @classmethod
-    def setUpClass(cls):
-        if lab.postgres_bin() is None:
-            raise unittest.SkipTest("PostgreSQL is not installed (package postgresql-15)")
-        cls.database_lab = lab.Lab()
-        cls.addClassCleanup(cls.database_lab.close)
-        cls.database = lab.Database(cls.database_lab, settings={"listen_addresses": "'*'"}, networks=["10.213.7.0/24"])
-        cls.addClassCleanup(cls.database.close)
-        cls.database.conninfo = cls.database.conninfo.replace("127.0.0.1", "10.213.7.1")
 
     def test_shorter_and_longer_than_the_lease(self):
         name = f"tl{os.getpid()}"

@@ -81,8 +81,8 @@ Phase open, 8.0 s
   send lag               12 us     24 us     36 us     48 us    120 us   1.20 ms     12 us    6.0 us
 
 1 agent
-                         share       CPU   busiest   lag p99   lag max      skew       +/-
-  local-1              100.0 %    2.31 s    31.0 %     45 us   1.20 ms    120 us     40 us
+                         share       CPU   busiest   lag p99   lag max    waited      skew       +/-
+  local-1              100.0 %    2.31 s    31.0 %     45 us   1.20 ms     0.0 %    120 us     40 us
 )");
 }
 
