@@ -110,7 +110,7 @@ std::vector<std::string> CpuStatPaths(std::string_view cgroup, std::string_view 
   const bool visible = mount->root == "/" || below == mount->root ||
                        (below.starts_with(mount->root) && below[mount->root.size()] == '/');
   if (mount->root != "/") below.remove_prefix(visible ? mount->root.size() : below.size());
-  if (below.starts_with("/..")) below = {};
+  if (!below.starts_with('/') || below.starts_with("/..")) below = {};
   std::vector<std::string> paths;
   while (!below.empty() && below != "/") {
     paths.push_back(std::string(mount->point) + std::string(below) + "/cpu.stat");

@@ -237,6 +237,7 @@ int Main(int argc, char** argv) {
   hello.set_version(TRUNKLOAD_VERSION);
   hello.set_host(HostName());
   hello.set_cpus(UsableProcessors());
+  hello.set_most_open_files(FileLimit());
   BlockSignals();
   // Never destroyed: see the class.
   return (new Agent(std::move(options)))->Serve();

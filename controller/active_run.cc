@@ -11,6 +11,7 @@
 #include "controller/phase_times.h"
 #include "controller/plan/plan_check.h"
 #include "controller/planner.h"
+#include "controller/preflight.h"
 #include "controller/workload/table_load.h"
 
 namespace trunkload {
@@ -286,6 +287,8 @@ void ActiveRun::OnTargetPrepared(absl::StatusOr<v1::ServerInfo> info) {
   const bool to_be_loaded = state_.stage() == RunState::Stage::kSettingUp && AgentsLoad(plan_);
   if (!to_be_loaded) EndStep();
   if (info.ok()) {
+    // Rows were loaded since it was read.
+    if (server_.has_connections()) *info->mutable_connections() = server_.connections();
     result_.SetServer(*info);
     server_ = *info;
     save_soon_ = true;
@@ -328,9 +331,7 @@ void ActiveRun::Do(const RunState::PrepareTarget&) {
   // Tables are not touched for a run that can't follow.
   const std::vector<AgentId> agents = state_.agents();
   absl::Status status = CheckAgents(plan_, agents.size());
-  if (status.ok() && !plan_.phases().empty()) {
-    status = PlanAssignments(plan_, NamesOf(agents), id_, GroupsOf(agents)).status();
-  }
+  if (status.ok() && !plan_.phases().empty()) status = CheckAssignments(agents);
   if (!status.ok()) {
     events_.emplace_back(RunState::TargetPrepared{std::move(status)});
     return;
@@ -382,6 +383,17 @@ void ActiveRun::Do(const RunState::FinishTarget&) {
   }
   events_.emplace_back(RunState::TargetPrepared{absl::DataLossError(
       absl::StrCat("the agents loaded ", rows, " of ", load_->rows(), " rows: run it again"))});
+}
+
+absl::Status ActiveRun::CheckAssignments(const std::vector<AgentId>& agents) const {
+  const absl::StatusOr<std::vector<v1::Assignment>> assignments =
+      PlanAssignments(plan_, NamesOf(agents), id_, GroupsOf(agents));
+  if (!assignments.ok()) return assignments.status();
+  for (size_t i = 0; i < agents.size(); ++i) {
+    if (absl::Status status = CheckOpenFiles((*assignments)[i], fleet_.hello(agents[i])); !status.ok())
+      return status;
+  }
+  return absl::OkStatus();
 }
 
 std::vector<std::string> ActiveRun::GroupsOf(const std::vector<AgentId>& agents) const {
@@ -614,6 +626,8 @@ void ActiveRun::Do(const RunState::Finish& command) {
                                                      "waited for, after ",
                                                      absl::FormatDuration(wait_)));
   }
+  for (std::string& warning : PreflightWarnings(plan_, server_.connections()))
+    result.mutable_verdict()->add_notes(absl::StrCat("before the start: ", warning));
   for (v1::SetUpStep& step : set_up_) *result.mutable_run()->add_set_up() = std::move(step);
   outcome_ = std::move(result);
 }
@@ -633,6 +647,8 @@ void ActiveRun::SendProgress() {
   progress.set_agents(state.heard());
   progress.set_agents_wanted(state.agents_wanted());
   if (step_began_ns_ != 0) progress.set_step(set_up_.back().name());
+  for (std::string& warning : PreflightWarnings(plan_, server_.connections()))
+    progress.add_warnings(std::move(warning));
   next_progress_ns_ = now_ns + kProgressNanos;
   const Merger* const merger =
       state.loading() ? (load_merger_ ? &*load_merger_ : nullptr) : phases_.merger(state.phase());

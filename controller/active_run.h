@@ -135,6 +135,8 @@ class ActiveRun {
   void Do(const RunState::Finish& command);
 
   // See PlanAssignments.
+  // FAILED_PRECONDITION where the plan can't be dealt out to them, or one of them can't do its part.
+  absl::Status CheckAssignments(const std::vector<AgentId>& agents) const;
   std::vector<std::string> GroupsOf(const std::vector<AgentId>& agents) const;
   std::vector<std::string> NamesOf(const std::vector<AgentId>& agents) const;
   void EndStep();

@@ -165,6 +165,10 @@ absl::StatusOr<std::string> Database::ReadValue(const std::string& what, const s
   return PQntuples(result->get()) == 0 ? std::string() : std::string(PQgetvalue(result->get(), 0, 0));
 }
 
+int Database::backend_pid() const {
+  return PQbackendPID(connection_);
+}
+
 absl::StatusOr<v1::ServerInfo> Database::ReadServerInfo() {
   v1::ServerInfo info;
   const std::string what = "read what server the target is";

@@ -35,6 +35,8 @@ class Database {
   Database& operator=(const Database&) = delete;
 
   absl::StatusOr<v1::ServerInfo> ReadServerInfo();
+  // Of the backend, as whoever answers had it when the connection was opened.
+  int backend_pid() const;
   // One statement; its error starts with "cannot " + what.
   absl::Status Execute(const std::string& what, const std::string& sql) { return Run(what, sql).status(); }
   // The single value of a statement, "" for NULL and for no row.

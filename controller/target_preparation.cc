@@ -3,7 +3,9 @@
 #include <memory>
 #include <utility>
 
+#include "controller/connection_room.h"
 #include "controller/database.h"
+#include "controller/preflight.h"
 #include "controller/workload/table_load.h"
 
 namespace trunkload {
@@ -14,10 +16,19 @@ absl::StatusOr<v1::ServerInfo> Prepare(const v1::Plan& plan, TargetPreparation::
   absl::StatusOr<std::unique_ptr<Database>> database = Database::Connect(plan.target(), cancellation);
   if (!database.ok()) return database.status();
   absl::StatusOr<v1::ServerInfo> info = (*database)->ReadServerInfo();
-  if (!info.ok() || !plan.has_setup()) return info;
+  if (!info.ok()) return info;
+  const bool before = part == TargetPreparation::Part::kBeforeLoad;
+  if (before) {
+    // Not every server that can be loaded tells.
+    const absl::StatusOr<v1::ConnectionRoom> room = ReadConnectionRoom(**database);
+    if (room.ok()) {
+      *info->mutable_connections() = *room;
+      if (absl::Status status = CheckConnectionRoom(plan, *room); !status.ok()) return status;
+    }
+  }
+  if (!plan.has_setup()) return info;
   const auto tell = [&on_task](const std::string& name) { on_task(name); };
   absl::Status status;
-  const bool before = part == TargetPreparation::Part::kBeforeLoad;
   if (before) status = (*database)->SetUp(plan.setup(), *info, tell);
   const bool agents_load = before && AgentsLoad(plan);
   if (status.ok() && !agents_load) {

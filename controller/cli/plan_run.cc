@@ -30,11 +30,14 @@ namespace {
 absl::StatusOr<v1::RunResult> Follow(RunWatch& watch, RunView& view, absl::AnyInvocable<void()> cancel) {
   bool under_load = false;
   bool cancelled = false;
+  int warnings_shown = 0;
   std::optional<absl::Status> failed;
   while (true) {
     RunWatch::Update update = watch.Next();
     if (const auto* progress = std::get_if<v1::Progress>(&update)) {
       under_load = under_load || progress->stage() >= v1::Progress::STAGE_RUNNING;
+      for (; warnings_shown < progress->warnings_size(); ++warnings_shown)
+        view.ShowNote(absl::StrCat("warning: ", progress->warnings(warnings_shown)));
       if (!view.ShowProgress(*progress) && !std::exchange(cancelled, true)) cancel();
     } else if (const auto* note = std::get_if<RunWatch::Note>(&update)) {
       // In mid-run the controller decides what the loss of an agent means; before, there is no run without

@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "common/duration.h"
 #include "controller/plan/conninfo.h"
+#include "controller/plan/fleet_connections.h"
 #include "controller/plan/objective.h"
 #include "controller/plan/plan_text.h"
 #include "controller/plan/script_check.h"
@@ -116,7 +117,7 @@ class PlanCheck {
     if (fleet.has_connections() && fleet.connections() < servers) {
       Wrong("fleet.connections", "fewer than the ", servers,
             " application servers, each of which needs one; expected at least as many");
-    } else if (!fleet.has_connections() && servers * fleet.pool().size() > kMostConnections) {
+    } else if (FleetConnections(fleet) > kMostConnections) {
       Wrong("fleet", servers, " application servers with ", plan_.fleet().pool().size(),
             " connections each are more than the ", kMostConnections, " connections that a run may have");
     }
@@ -196,13 +197,11 @@ class PlanCheck {
   }
 
   void ClosedLoad(const v1::Phase& phase, const std::string& field) {
-    const v1::Fleet& fleet = plan_.fleet();
     // Clients and connections are dealt out alike: where there are no more clients in all, no application
     // server has more of them.
-    const uint64_t connections = fleet.has_connections()
-                                     ? fleet.connections()
-                                     : uint64_t{fleet.application_servers()} * fleet.pool().size();
-    if (fleet.pool().mode() == v1::POOL_MODE_SESSION && phase.load().closed().clients() > connections) {
+    const uint64_t connections = FleetConnections(plan_.fleet());
+    if (plan_.fleet().pool().mode() == v1::POOL_MODE_SESSION &&
+        phase.load().closed().clients() > connections) {
       Wrong(FieldPath(field, "clients"), "in pool mode session each client keeps a connection, and ",
             phase.load().closed().clients(), " clients are more than the ", connections,
             " connections of all application servers; expected fewer clients, more connections or pool mode "

@@ -70,6 +70,7 @@ TEST(KernelCountersTest, GroupsInContainers) {
   EXPECT_THAT(CpuStatPaths("2:cpu:/docker/abcdef\n", kHosts), ElementsAre("/sys/fs/cgroup/cpu/cpu.stat"));
   EXPECT_THAT(CpuStatPaths("2:cpu:/docker/abc\n", ""), ElementsAre());
   EXPECT_THAT(CpuStatPaths("", kHosts), ElementsAre());
+  EXPECT_THAT(CpuStatPaths("0::no-slash", kOwn), ElementsAre("/sys/fs/cgroup/cpu.stat"));
 }
 
 TEST(MachineWatchTest, SeesTheWorkOfThisProcess) {

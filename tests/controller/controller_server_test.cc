@@ -48,7 +48,7 @@ class ControllerServerTest : public ::testing::Test {
   }
 
   uint64_t last_instance_ = 0;
-  const SystemClock clock_;
+  const SystemClock clock_{};
   ControllerThread controller_{clock_};
   std::unique_ptr<ControllerServer> server_;
 };

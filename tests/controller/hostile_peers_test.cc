@@ -66,7 +66,7 @@ class GoodAgent {
     stream_->Write(reply);
   }
 
-  const SystemClock clock_;
+  const SystemClock clock_{};
   std::unique_ptr<v1::FleetService::Stub> stub_;
   grpc::ClientContext join_;
   grpc::ClientContext keep_alive_;
@@ -144,7 +144,7 @@ class HostilePeersTest : public testing::Test {
     return status;
   }
 
-  const SystemClock clock_;
+  const SystemClock clock_{};
   ControllerThread controller_{clock_};
   std::unique_ptr<ControllerServer> server_;
   std::vector<std::unique_ptr<GoodAgent>> good_;
