@@ -20,6 +20,11 @@ constexpr int64_t kUnanswered = 3 * kSecond;
 constexpr int64_t kFirstBackOff = 200 * kMillisecond;
 constexpr int64_t kLongestBackOff = 2 * kSecond;
 
+// Then what agents said of the first attempt does not matter any more.
+bool BeginsAnew(const RunSnapshot& snapshot) {
+  return snapshot.run.phase() == 0 && !snapshot.run.has_start();
+}
+
 }  // namespace
 
 // Passes on to a load that its process keeps.
@@ -62,6 +67,7 @@ struct SimulatedFleet::Process {
         name(absl::StrFormat("agent-%04d", agent)),
         instance(fleet.random_() | 1),
         clock(of_machine),
+        outbox(fleet.options_.outbox),
         run(clock, outbox, [this, &fleet](LoadEvents& events) -> std::unique_ptr<Load> {
           loads.push_back(std::make_unique<SimulatedLoad>(fleet.queue_, clock, fleet.random_, events,
                                                           fleet.histories_[static_cast<size_t>(index)]));
@@ -125,7 +131,8 @@ absl::StatusOr<v1::RunResult> SimulatedFleet::Run() {
   PlanFaults();
   while (!result_) {
     const int64_t tick_ns = controller_ ? controller_->NextTickNanos() : INT64_MAX;
-    const int64_t tick_true_ns = tick_ns == INT64_MAX ? INT64_MAX : clock_.TrueNanos(tick_ns);
+    const int64_t tick_true_ns =
+        tick_ns == INT64_MAX ? INT64_MAX : std::max(stalled_until_ns_, clock_.TrueNanos(tick_ns));
     if (std::min(tick_true_ns, queue_.next_ns()) > kGiveUp) {
       return absl::DeadlineExceededError("the run has not ended");
     }
@@ -169,6 +176,11 @@ void SimulatedFleet::PlanFaults() {
       At(queue_.now_ns() + downtime_ns, [this] { StartController(); });
     });
   }
+  for (int i = 0; i < faults.controller_stalled; ++i) {
+    At(sometime(), [this, how_long_ns = Between(kSecond / 10, faults.longest_stall_ns)] {
+      StallController(how_long_ns);
+    });
+  }
   for (int i = 0; i < faults.streams_reset; ++i) {
     At(sometime(), [this, index = agent()] {
       Process* const process = alive_[static_cast<size_t>(index)];
@@ -191,7 +203,7 @@ void SimulatedFleet::PlanFaults() {
   At(options_.cancel_at_ns, [this] {
     if (!controller_) return;
     cancelled_ns_ = queue_.now_ns();
-    controller_->CancelRun();
+    ToController([this] { controller_->CancelRun(); });
   });
 }
 
@@ -215,8 +227,33 @@ void SimulatedFleet::KillAgent(int index) {
   process = nullptr;
 }
 
+void SimulatedFleet::StallController(int64_t how_long_ns) {
+  stalled_until_ns_ = std::max(stalled_until_ns_, queue_.now_ns() + how_long_ns);
+  At(stalled_until_ns_, [this, incarnation = incarnation_] {
+    const bool goes_on = incarnation == incarnation_ && controller_ && queue_.now_ns() >= stalled_until_ns_;
+    // The clock may be looked at before the mail.
+    if (goes_on && Between(0, 1) == 0) controller_->OnTick();
+    while (goes_on && !held_up_.empty() && !result_) {
+      const std::function<void()> event = std::move(held_up_.front());
+      held_up_.pop_front();
+      event();
+    }
+  });
+}
+
+void SimulatedFleet::ToController(std::function<void()> event) {
+  if (!controller_ || result_) return;
+  if (queue_.now_ns() < stalled_until_ns_ || !held_up_.empty()) {
+    held_up_.push_back(std::move(event));
+  } else {
+    event();
+  }
+}
+
 void SimulatedFleet::KillController() {
   controller_.reset();
+  stalled_until_ns_ = 0;
+  held_up_.clear();
   // It may have been killed after it wrote, and before it knew that it had.
   if (saving_ && Between(0, 1) == 0) store_.Save(*saving_);
   saving_.reset();
@@ -236,13 +273,14 @@ void SimulatedFleet::KillController() {
   const std::map<uint64_t, uint64_t> before = std::exchange(taken_in_, {});
   const std::optional<RunSnapshot> snapshot = store_.Load();
   if (!snapshot) return;
+  const bool begins_anew = BeginsAnew(*snapshot);
   for (const v1::AgentCheckpoint& agent : snapshot->run.agents()) {
     const uint64_t instance = agent.hello().instance();
     // Of one that is gone all that came is there.
     taken_in_[instance] = agent.gone() ? before.at(instance) : agent.sequence();
     for (const Process* process : alive_) {
       if (process == nullptr || process->instance != agent.hello().instance()) continue;
-      if (process->acknowledged <= agent.sequence()) continue;
+      if (begins_anew || process->acknowledged <= agent.sequence()) continue;
       violations_.push_back(absl::StrCat(process->name, " was told that ", process->acknowledged,
                                          " is on disk, where only ", agent.sequence(), " is"));
     }
@@ -255,8 +293,7 @@ void SimulatedFleet::StartController() {
     OnRunEnded(absl::UnavailableError("the controller was killed before anything was on its disk"));
     return;
   }
-  if (snapshot->run.phase() == 0 && !snapshot->run.has_start()) {
-    // The run begins anew, and what was said of its first attempt does not matter any more.
+  if (BeginsAnew(*snapshot)) {
     for (const auto& process : processes_) process->acknowledged = 0;
   }
   controller_ = std::make_unique<Controller>(clock_, *this, "boot");
@@ -291,7 +328,7 @@ void SimulatedFleet::Connect(Process& process) {
   process.link = &process.links.back();
   streams_[stream] = &process;
   process.outbox.BeginStream();
-  controller_->OnStreamOpened(stream);
+  ToController([this, stream] { controller_->OnStreamOpened(stream); });
   v1::AgentMessage message;
   v1::Hello& hello = *message.mutable_hello();
   hello.set_protocol(2);
@@ -310,17 +347,23 @@ void SimulatedFleet::Break(Process& process) {
   const bool heard = queue_.now_ns() >= cut_off_until_ns_[static_cast<size_t>(process.index)];
   if (heard) {
     queue_.After(Between(0, 300 * kMillisecond), [this, stream, incarnation = incarnation_] {
-      if (incarnation == incarnation_ && streams_.erase(stream) > 0) controller_->OnStreamEnded(stream);
+      if (incarnation != incarnation_) return;
+      ToController([this, stream] {
+        if (streams_.erase(stream) > 0) controller_->OnStreamEnded(stream);
+      });
     });
   }
   if (process.alive) Redial(process);
 }
 
 void SimulatedFleet::Deliver(Process& process, StreamId stream, const v1::AgentMessage& message) {
-  if (!streams_.contains(stream) || result_) return;
-  controller_->OnAgentMessage(stream, message, clock_.MonotonicNanos());
-  uint64_t& taken_in = taken_in_[process.instance];
-  taken_in = std::max(taken_in, message.sequence());
+  // gRPC's threads stand still together with the controller's.
+  ToController([this, &process, stream, message] {
+    if (!streams_.contains(stream)) return;
+    controller_->OnAgentMessage(stream, message, clock_.MonotonicNanos());
+    uint64_t& taken_in = taken_in_[process.instance];
+    taken_in = std::max(taken_in, message.sequence());
+  });
 }
 
 void SimulatedFleet::Pump(Process& process) {
@@ -360,18 +403,21 @@ void SimulatedFleet::Beat(Process& process) {
   const uint64_t number = process.lease.OnSent(process.clock.MonotonicNanos());
   Link* const link = process.link;
   link->beats.Send([this, &process, link, number] {
-    if (!controller_) return;
-    if (!controller_->heartbeats().OnHeartbeat(process.instance, clock_.MonotonicNanos())) {
-      if (process.alive && process.link == link) Break(process);
-      return;
-    }
-    process.renewed_ns = queue_.now_ns();
-    link->replies.Send([this, &process, link, number] {
-      if (!process.alive || process.link != link) return;
-      process.lease.OnAnswered(number);
-      process.unanswered_since_ns = queue_.now_ns();
-      process.backoff_ns = kFirstBackOff;
-    });
+    ToController([this, &process, link, number] { Answer(process, link, number); });
+  });
+}
+
+void SimulatedFleet::Answer(Process& process, Link* link, uint64_t number) {
+  if (!controller_->heartbeats().OnHeartbeat(process.instance, clock_.MonotonicNanos())) {
+    if (process.alive && process.link == link) Break(process);
+    return;
+  }
+  process.renewed_ns = queue_.now_ns();
+  link->replies.Send([this, &process, link, number] {
+    if (!process.alive || process.link != link) return;
+    process.lease.OnAnswered(number);
+    process.unanswered_since_ns = queue_.now_ns();
+    process.backoff_ns = kFirstBackOff;
   });
 }
 
@@ -438,9 +484,11 @@ void SimulatedFleet::Disconnect(StreamId stream, const absl::Status& why) {
 void SimulatedFleet::PrepareTarget(const v1::Plan&) {
   queue_.After(Between(1, 500) * kMillisecond, [this, preparation = ++preparation_] {
     if (preparation != preparation_ || !controller_) return;
-    v1::ServerInfo info;
-    info.set_postgresql_version("15.4");
-    controller_->OnTargetPrepared(info);
+    ToController([this, preparation] {
+      v1::ServerInfo info;
+      info.set_postgresql_version("15.4");
+      if (preparation == preparation_) controller_->OnTargetPrepared(info);
+    });
   });
 }
 
@@ -448,9 +496,11 @@ void SimulatedFleet::Save(RunSnapshot snapshot) {
   saving_ = std::move(snapshot);
   queue_.After(Between(kMillisecond, options_.faults.slowest_save_ns), [this, incarnation = incarnation_] {
     if (incarnation != incarnation_) return;
-    store_.Save(*saving_);
-    saving_.reset();
-    controller_->OnSaved(absl::OkStatus());
+    ToController([this] {
+      store_.Save(*saving_);
+      saving_.reset();
+      controller_->OnSaved(absl::OkStatus());
+    });
   });
 }
 

@@ -29,6 +29,8 @@ struct Faults {
   int agents_told_to_stop = 0;
   // Started again some time later.
   int controller_killed = 0;
+  // It does nothing for a while, as under SIGSTOP.
+  int controller_stalled = 0;
   int streams_reset = 0;
   int partitions = 0;
   // Of the controller's wall clock, by up to an hour.
@@ -36,6 +38,7 @@ struct Faults {
   // The controller's disk takes up to this long for a snapshot.
   int64_t slowest_save_ns = 20'000'000;
   int64_t longest_downtime_ns = 12'000'000'000;
+  int64_t longest_stall_ns = 12'000'000'000;
   int64_t longest_partition_ns = 15'000'000'000;
   // All of them happen between these.
   int64_t from_ns = 0;
@@ -50,6 +53,7 @@ struct FleetOptions {
   int64_t clock_offset_ns = 5'000'000'000;  // at most, either way
   double clock_drift = 100e-6;              // at most, either way
   Faults faults;
+  Outbox::Limits outbox;
   // In simulated time; never by default.
   int64_t cancel_at_ns = INT64_MAX;
 };
@@ -99,6 +103,9 @@ class SimulatedFleet : public ControllerOutside {
   void KillAgent(int index);
   void StartController();
   void KillController();
+  void StallController(int64_t how_long_ns);
+  // Now, or as soon as the controller that is there goes on.
+  void ToController(std::function<void()> event);
   void PlanFaults();
   void At(int64_t time_ns, std::function<void()> event);
 
@@ -111,6 +118,7 @@ class SimulatedFleet : public ControllerOutside {
   void Pump(Process& process);
   void Tick(Process& process);
   void Beat(Process& process);
+  void Answer(Process& process, Link* link, uint64_t number);
   void Deliver(Process& process, StreamId stream, const v1::AgentMessage& message);
   void CheckLease(const Process& process);
   int64_t Between(int64_t low, int64_t high) {
@@ -132,6 +140,9 @@ class SimulatedFleet : public ControllerOutside {
 
   std::unique_ptr<Controller> controller_;
   uint64_t incarnation_ = 0;
+  // It stands still until then, and what comes for it waits.
+  int64_t stalled_until_ns_ = 0;
+  std::deque<std::function<void()>> held_up_;
   SimulatedStore store_;
   std::optional<RunSnapshot> saving_;
   std::string run_id_;
