@@ -151,6 +151,43 @@ class SleepingController(ServingCase):
         self.expect_table(run.result)
 
 
+class FullDisk(ServingCase):
+    """The controller's data directory is on a file system that is nearly full."""
+
+    SECONDS = 30
+
+    def serve(self):
+        os.mkdir(self.data)
+        try:
+            mounted = ["mount", "-t", "tmpfs", "-o", "size=1m", "trunkload-test", self.data]
+            subprocess.run(mounted, check=True, capture_output=True)
+        except (subprocess.CalledProcessError, FileNotFoundError):
+            self.skipTest("file systems can't be mounted here (root is needed)")
+        self.addCleanup(subprocess.run, ["umount", self.data], check=True)
+        return super().serve()
+
+    def test_the_run_ends_in_order_and_what_was_written_stays(self):
+        run = self.start_run()
+        began = time.monotonic()
+        filler = os.path.join(self.data, "filler")
+        with contextlib.suppress(OSError), open(filler, "wb", buffering=0) as out:
+            while True:
+                out.write(bytes(4096))
+        run.wait()
+        self.assertLess(time.monotonic() - began, 10)
+        self.expect_status(run, 4)
+        self.assertRegex(
+            " ".join(run.result["verdict"]["reasons"]),
+            "ended before its time: cannot write the run store .*: there is no space left for it; make room on its file system",
+        )
+        self.expect_table(run.result)
+        os.remove(filler)
+        again = self.start_run(phases=[phase(duration="2s", **constant(RATE))])
+        again.wait()
+        self.expect_status(again, 0)
+        self.assertIn(again.result["run"]["id"], self.lab.trunkload("runs", "--data-dir", self.data).out)
+
+
 class Cancelled(ServingCase):
     SECONDS = 60
 

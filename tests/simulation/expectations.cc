@@ -92,7 +92,9 @@ std::vector<uint64_t> Seeds(uint64_t count, uint64_t first) {
 }
 
 std::string Replay(uint64_t seed) {
-  return absl::StrCat("replay with TRUNKLOAD_SEED=", seed);
+  const testing::TestInfo& test = *testing::UnitTest::GetInstance()->current_test_info();
+  return absl::StrCat("replay with TRUNKLOAD_SEED=", seed, " build/dev/simulation_test --gtest_filter='",
+                      test.test_suite_name(), ".", test.name(), "'");
 }
 
 void ExpectSums(const v1::RunResult& result, const std::vector<v1::Interval>& intervals) {
