@@ -100,7 +100,7 @@ PqConnection::Progress PqConnection::Open(const v1::Target& target, std::span<co
   // A service goes before the connection string; what neither says comes from libpq's environment.
   const bool service = !target.service().empty();
   const char* keywords[] = {service ? "service" : "dbname", "fallback_application_name", nullptr};
-  const char* values[] = {service ? target.service().c_str() : target.conninfo().c_str(), "trunkload",
+  const char* values[] = {service ? target.service().c_str() : target.conninfo().c_str(), "trunkload-agent",
                           nullptr};
   connection_ = PQconnectStartParams(keywords, values, /*expand_dbname=*/1);
   stage_ = Stage::kOpening;

@@ -36,6 +36,7 @@ v1::Progress::Stage ToProto(RunState::Stage stage, bool first_phase) {
       return v1::Progress::STAGE_SETTING_UP;
     case RunState::Stage::kConnecting:
       return v1::Progress::STAGE_CONNECTING;
+    case RunState::Stage::kObserving:
     case RunState::Stage::kReadingClocks:
     case RunState::Stage::kStarting:
       return first_phase ? v1::Progress::STAGE_CONNECTING : v1::Progress::STAGE_RUNNING;
@@ -65,6 +66,7 @@ ActiveRun::ActiveRun(const Identity& identity, v1::Plan plan, uint32_t agents, a
                      const Surroundings& surroundings)
     : id_(identity.id),
       began_wall_ns_(identity.began_wall_ns),
+      began_ns_(identity.began_ns),
       wait_(wait),
       plan_(std::move(plan)),
       boot_id_(surroundings.boot_id),
@@ -103,6 +105,7 @@ absl::Status ActiveRun::CatchUp(AgentId agent, const v1::HeldRun* held, bool mor
       held != nullptr && held->version() >= versions.assigned && !forgotten_.contains(agent);
   switch (state_.stage()) {
     case Stage::kConnecting:
+    case Stage::kObserving:
     case Stage::kReadingClocks:
     case Stage::kStarting:
       if (assigned) {
@@ -309,6 +312,21 @@ void ActiveRun::EndStep() {
   step_began_ns_ = 0;
 }
 
+void ActiveRun::OnObserved(v1::Observed observed) {
+  const int64_t now_ns = clock_.MonotonicNanos();
+  using Stage = RunState::Stage;
+  const bool in_phase =
+      !state_.loading() && (state_.stage() == Stage::kRunning || state_.stage() == Stage::kDraining);
+  observed.set_phase(state_.phase());
+  observed.set_under_load(in_phase && now_ns >= state_.start_ns());
+  if (in_phase) observed.set_second(static_cast<double>(now_ns - state_.start_ns()) / 1e9);
+  observed.set_at_s(static_cast<double>(now_ns - began_ns_) / 1e9);
+  observation_.Add(observed);
+  dirty_ = true;
+  if (state_.stage() == Stage::kObserving && !observation_.awaits())
+    Apply(RunState::DatabaseRead{}).IgnoreError();
+}
+
 absl::Status ActiveRun::Apply(RunState::Event event) {
   if (outcome_) return absl::OkStatus();
   dirty_ = true;
@@ -418,6 +436,7 @@ void ActiveRun::Do(const RunState::AssignAll&) {
   // Checked before the target was prepared; nobody has joined since.
   const std::vector<v1::Assignment> assignments =
       PlanAssignments(plan_, NamesOf(agents), id_, GroupsOf(agents)).value();
+  if (plan_.observer().enabled()) outside_.StartObserving(plan_);
   for (const AgentId agent : agents) Admit(agent);
   for (size_t i = 0; i < agents.size(); ++i) {
     for (const v1::ApplicationServer& server : assignments[i].application_servers())
@@ -531,6 +550,15 @@ double ActiveRun::ShareOf(AgentId agent, uint32_t phase) const {
   return clients / load.closed().clients();
 }
 
+void ActiveRun::Do(const RunState::ReadDatabase& command) {
+  observation_.Ask(command.last);
+  if (!observation_.awaits()) {
+    events_.emplace_back(RunState::DatabaseRead{});
+  } else {
+    outside_.ReadDatabase(command.last);
+  }
+}
+
 void ActiveRun::Do(const RunState::ReadClocks&) {
   for (AgentId agent : state_.agents()) {
     if (!forgotten_.contains(agent)) continue;
@@ -613,6 +641,7 @@ void ActiveRun::Do(const RunState::EndRun& command) {
 }
 
 void ActiveRun::Do(const RunState::Finish& command) {
+  outside_.StopObserving();
   if (!command.status.ok()) {
     outcome_ = command.status;
     return;
@@ -629,6 +658,7 @@ void ActiveRun::Do(const RunState::Finish& command) {
   for (std::string& warning : PreflightWarnings(plan_, server_.connections()))
     result.mutable_verdict()->add_notes(absl::StrCat("before the start: ", warning));
   for (v1::SetUpStep& step : set_up_) *result.mutable_run()->add_set_up() = std::move(step);
+  observation_.AddTo(plan_, result);
   outcome_ = std::move(result);
 }
 

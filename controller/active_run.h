@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/clock.h"
+#include "controller/citus/observation.h"
 #include "controller/controller_outside.h"
 #include "controller/fleet.h"
 #include "controller/merger.h"
@@ -83,6 +84,7 @@ class ActiveRun {
   // See Controller.
   void OnTargetTask(const std::string& name);
   void OnTargetPrepared(absl::StatusOr<v1::ServerInfo> info);
+  void OnObserved(v1::Observed observed);
   // The controller was kept from running.
   void OnStalled() { Apply(RunState::Stalled{}).IgnoreError(); }
   void OnTick();
@@ -125,6 +127,7 @@ class ActiveRun {
   void Do(const RunState::AssignAll&);
   void Do(const RunState::Reassign& command);
   void Do(const RunState::TakeOver& command);
+  void Do(const RunState::ReadDatabase& command);
   void Do(const RunState::ReadClocks&);
   void Do(const RunState::StartPlanned& command);
   void Do(const RunState::StartPhase& command);
@@ -148,6 +151,8 @@ class ActiveRun {
 
   const std::string id_;
   const int64_t began_wall_ns_;
+  // By the clock below.
+  int64_t began_ns_;
   const absl::Duration wait_;
   const v1::Plan plan_;
   const std::string& boot_id_;
@@ -203,6 +208,7 @@ class ActiveRun {
   std::vector<v1::SetUpStep> set_up_;
   int64_t step_began_ns_ = 0;
   v1::ServerInfo server_;
+  Observation observation_;
   // What agents load, and that as the plan that they are assigned to.
   std::optional<v1::TableLoad> load_;
   v1::Plan load_plan_;

@@ -205,6 +205,11 @@ void Controller::OnTargetPrepared(absl::StatusOr<v1::ServerInfo> info) {
   FinishIfEnded();
 }
 
+void Controller::OnObserved(v1::Observed observed) {
+  if (run_) run_->OnObserved(std::move(observed));
+  FinishIfEnded();
+}
+
 void Controller::OnTick() {
   for (AgentId agent : fleet_.TakeDueProbes(clock_.MonotonicNanos())) {
     v1::ControllerMessage message;

@@ -53,6 +53,8 @@ class Controller {
   // A task of preparing or finishing the target's tables has begun: a SetUpStep's name.
   void OnTargetTask(const std::string& name);
   void OnTargetPrepared(absl::StatusOr<v1::ServerInfo> info);
+  // Something was seen of the database; its place on the timeline is filled in here.
+  void OnObserved(v1::Observed observed);
   // The answer to ControllerOutside::Save.
   void OnSaved(const absl::Status& status);
 

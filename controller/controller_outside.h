@@ -36,6 +36,12 @@ class ControllerOutside {
   virtual void FinishTarget(const v1::Plan& plan, bool smoothly) = 0;
   // Gives either up: no answer comes.
   virtual void CancelPrepareTarget() = 0;
+  // Has the database watched, on threads of its own, until StopObserving; all that is seen comes through
+  // Controller::OnObserved.
+  virtual void StartObserving(const v1::Plan& /*plan*/) {}
+  // Every node is to be read now; `last`: once it stands still, and with the rows it holds.
+  virtual void ReadDatabase(bool /*last*/) {}
+  virtual void StopObserving() {}
   // Writes it to disk; the answer comes through Controller::OnSaved. One at a time.
   virtual void Save(RunSnapshot snapshot) = 0;
   virtual void OnProgress(const v1::Progress& progress) = 0;

@@ -36,6 +36,8 @@ ControllerThread::~ControllerThread() {
   Post([this] { quit_ = true; });
   thread_.join();
   preparations_.clear();
+  observer_.reset();
+  if (ending_.joinable()) ending_.join();
   close(wake_fd_);
 }
 
@@ -266,6 +268,33 @@ void ControllerThread::CancelPrepareTarget() {
   // What was given up may take a moment to end, and is dropped when it has.
   auto current = preparations_.find(std::exchange(current_preparation_, 0));
   if (current != preparations_.end()) current->second->Cancel();
+}
+
+void ControllerThread::StartObserving(const v1::Plan& plan) {
+  StopObserving();
+  const uint64_t number = ++last_observer_;
+  observer_ = std::make_unique<Observer>(plan, [this, number](v1::Observed observed) {
+    Post([this, number, observed = std::move(observed)]() mutable {
+      if (observer_ && last_observer_ == number) controller_.OnObserved(std::move(observed));
+    });
+  });
+}
+
+void ControllerThread::ReadDatabase(bool last) {
+  if (!observer_) return;
+  if (last) {
+    observer_->ReadLast();
+  } else {
+    observer_->Read();
+  }
+}
+
+void ControllerThread::StopObserving() {
+  if (!observer_) return;
+  // A server that does not answer may hold it up for a moment.
+  observer_->Cancel();
+  if (ending_.joinable()) ending_.join();
+  ending_ = std::thread([ending = std::move(observer_)]() mutable { ending.reset(); });
 }
 
 void ControllerThread::OnProgress(const v1::Progress& progress) {

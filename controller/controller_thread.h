@@ -14,6 +14,7 @@
 #include "absl/synchronization/mutex.h"
 #include "common/clock.h"
 #include "controller/agent_stream.h"
+#include "controller/citus/observer.h"
 #include "controller/controller.h"
 #include "controller/run_follower.h"
 #include "controller/run_keeper.h"
@@ -82,6 +83,9 @@ class ControllerThread : private ControllerOutside {
   void FinishTarget(const v1::Plan& plan, bool smoothly) override;
   void Prepare(const v1::Plan& plan, TargetPreparation::Part part);
   void CancelPrepareTarget() override;
+  void StartObserving(const v1::Plan& plan) override;
+  void ReadDatabase(bool last) override;
+  void StopObserving() override;
   void OnProgress(const v1::Progress& progress) override;
   void OnTransactions(uint32_t agent, int64_t phase_start_us, const v1::TransactionLog& log) override;
   void OnRunEnded(absl::StatusOr<v1::RunResult> result) override;
@@ -107,6 +111,11 @@ class ControllerThread : private ControllerOutside {
   std::map<uint64_t, std::unique_ptr<TargetPreparation>> preparations_;
   uint64_t current_preparation_ = 0;
   uint64_t last_preparation_ = 0;
+  // Of the run under way.
+  std::unique_ptr<Observer> observer_;
+  uint64_t last_observer_ = 0;
+  // Waits for the end of the one before.
+  std::thread ending_;
   RunKeeper keeper_;
   Controller controller_;
   std::thread thread_;

@@ -57,6 +57,50 @@ std::string Advice(absl::string_view sqlstate) {
   return "";
 }
 
+// What libpq is given to connect with: a list, so that single ones can be replaced.
+class Parameters {
+ public:
+  explicit Parameters(const v1::Target& target) {
+    // A service goes before the connection string; what neither says comes from libpq's environment.
+    if (!target.service().empty()) {
+      Add("service", target.service());
+      return;
+    }
+    PQconninfoOption* options = PQconninfoParse(target.conninfo().c_str(), nullptr);
+    // What libpq does not understand, it explains.
+    if (options == nullptr) Add("dbname", target.conninfo());
+    for (PQconninfoOption* option = options; option != nullptr && option->keyword != nullptr; ++option) {
+      if (option->val != nullptr) Add(option->keyword, option->val);
+    }
+    PQconninfoFree(options);
+  }
+  void Add(std::string keyword, std::string value) {
+    list_.emplace_back(std::move(keyword), std::move(value));
+  }
+  void Remove(absl::string_view keyword) {
+    std::erase_if(list_, [keyword](const auto& one) { return one.first == keyword; });
+  }
+  void Set(const std::string& keyword, std::string value) {
+    Remove(keyword);
+    Add(keyword, std::move(value));
+  }
+  std::vector<const char*> keywords() const {
+    std::vector<const char*> keywords;
+    for (const auto& one : list_) keywords.push_back(one.first.c_str());
+    keywords.push_back(nullptr);
+    return keywords;
+  }
+  std::vector<const char*> values() const {
+    std::vector<const char*> values;
+    for (const auto& one : list_) values.push_back(one.second.c_str());
+    values.push_back(nullptr);
+    return values;
+  }
+
+ private:
+  std::vector<std::pair<std::string, std::string>> list_;
+};
+
 }  // namespace
 
 void Database::FreeResult::operator()(PGresult* result) const {
@@ -71,13 +115,18 @@ Database::~Database() {
 }
 
 absl::StatusOr<std::unique_ptr<Database>> Database::Connect(const v1::Target& target,
-                                                            const Cancellation& cancellation) {
-  // A service goes before the connection string; what neither says comes from libpq's environment.
-  const bool service = !target.service().empty();
-  const char* keywords[] = {service ? "service" : "dbname", "fallback_application_name", nullptr};
-  const char* values[] = {service ? target.service().c_str() : target.conninfo().c_str(), "trunkload",
-                          nullptr};
-  PGconn* connection = PQconnectStartParams(keywords, values, /*expand_dbname=*/1);
+                                                            const Cancellation& cancellation,
+                                                            const Options& options) {
+  Parameters parameters(target);
+  parameters.Add("fallback_application_name", "trunkload");
+  if (!options.application_name.empty()) parameters.Set("application_name", options.application_name);
+  if (const size_t colon = options.server.rfind(':'); colon != std::string::npos) {
+    parameters.Remove("hostaddr");
+    parameters.Set("host", options.server.substr(0, colon));
+    parameters.Set("port", options.server.substr(colon + 1));
+  }
+  PGconn* connection =
+      PQconnectStartParams(parameters.keywords().data(), parameters.values().data(), /*expand_dbname=*/1);
   if (connection == nullptr) return absl::ResourceExhaustedError("out of memory for a database connection");
   std::unique_ptr<Database> database(new Database(connection, cancellation));
   const absl::Status status = database->FinishConnecting(ConnectTimeout(connection));
@@ -129,14 +178,21 @@ void Database::AskServerToStop() {
   answered->WaitForNotificationWithTimeout(kCancelTimeout);
 }
 
-absl::StatusOr<Database::Result> Database::Run(const std::string& what, const std::string& sql) {
+absl::StatusOr<Database::Result> Database::Run(const std::string& what, const std::string& sql,
+                                               absl::Duration timeout) {
+  const SystemClock clock;
+  const int64_t deadline_ns = timeout == absl::InfiniteDuration()
+                                  ? kNoTimeout
+                                  : clock.MonotonicNanos() + absl::ToInt64Nanoseconds(timeout);
   Result last;
   bool sent = PQsendQuery(connection_, sql.c_str()) == 1;
   while (sent) {
     while (PQisBusy(connection_)) {
-      if (absl::Status waited = Wait(POLLIN, kNoTimeout); !waited.ok()) {
+      const int64_t left_ns = deadline_ns == kNoTimeout ? kNoTimeout : deadline_ns - clock.MonotonicNanos();
+      if (absl::Status waited = Wait(POLLIN, left_ns); !waited.ok()) {
         AskServerToStop();
-        return waited;
+        if (!absl::IsDeadlineExceeded(waited)) return waited;
+        return absl::DeadlineExceededError(absl::StrCat("no answer within ", absl::FormatDuration(timeout)));
       }
       if (PQconsumeInput(connection_) == 0) break;
     }
@@ -159,8 +215,13 @@ absl::StatusOr<Database::Result> Database::Run(const std::string& what, const st
       " (SQLSTATE ", sqlstate, ")", detail.empty() ? "" : absl::StrCat("; ", detail), Advice(sqlstate)));
 }
 
-absl::StatusOr<std::string> Database::ReadValue(const std::string& what, const std::string& sql) {
-  absl::StatusOr<Result> result = Run(what, sql);
+std::string Database::server() const {
+  return absl::StrCat(Text(PQhost(connection_)), ":", Text(PQport(connection_)));
+}
+
+absl::StatusOr<std::string> Database::ReadValue(const std::string& what, const std::string& sql,
+                                                absl::Duration timeout) {
+  absl::StatusOr<Result> result = Run(what, sql, timeout);
   if (!result.ok()) return result.status();
   return PQntuples(result->get()) == 0 ? std::string() : std::string(PQgetvalue(result->get(), 0, 0));
 }

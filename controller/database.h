@@ -27,9 +27,20 @@ class Database {
   // Where the target names no connect_timeout.
   static constexpr absl::Duration kConnectTimeout = absl::Seconds(10);
 
+  struct Options {
+    // What the connection calls itself; empty: "trunkload", where the target does not say.
+    std::string application_name = {};
+    // HOST:PORT in place of the target's; empty: the target's.
+    std::string server = {};
+  };
   // The cancellation must outlive the database. UNAVAILABLE with what was tried, what came and what to check.
   static absl::StatusOr<std::unique_ptr<Database>> Connect(const v1::Target& target,
-                                                           const Cancellation& cancellation);
+                                                           const Cancellation& cancellation,
+                                                           const Options& options);
+  static absl::StatusOr<std::unique_ptr<Database>> Connect(const v1::Target& target,
+                                                           const Cancellation& cancellation) {
+    return Connect(target, cancellation, Options());
+  }
   ~Database();
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
@@ -37,10 +48,14 @@ class Database {
   absl::StatusOr<v1::ServerInfo> ReadServerInfo();
   // Of the backend, as whoever answers had it when the connection was opened.
   int backend_pid() const;
+  // HOST:PORT that it is connected to.
+  std::string server() const;
   // One statement; its error starts with "cannot " + what.
   absl::Status Execute(const std::string& what, const std::string& sql) { return Run(what, sql).status(); }
   // The single value of a statement, "" for NULL and for no row.
-  absl::StatusOr<std::string> ReadValue(const std::string& what, const std::string& sql);
+  // DEADLINE_EXCEEDED where that takes longer: the connection is then of no use any more.
+  absl::StatusOr<std::string> ReadValue(const std::string& what, const std::string& sql,
+                                        absl::Duration timeout = absl::InfiniteDuration());
   // Called as each task of setting tables up begins, with its name.
   using OnTask = absl::FunctionRef<void(const std::string& name)>;
   // Makes the tables, and fills those that the agents don't; `info` is what ReadServerInfo found, and learns
@@ -62,7 +77,8 @@ class Database {
   Database(pg_conn* connection, const Cancellation& cancellation);
 
   absl::Status FinishConnecting(absl::Duration timeout);
-  absl::StatusOr<Result> Run(const std::string& what, const std::string& sql);
+  absl::StatusOr<Result> Run(const std::string& what, const std::string& sql,
+                             absl::Duration timeout = absl::InfiniteDuration());
   // Waits for the socket, the cancellation or the time-out (INT64_MAX: none).
   absl::Status Wait(short events, int64_t timeout_ns);
   void AskServerToStop();

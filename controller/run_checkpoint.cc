@@ -54,6 +54,7 @@ RunSnapshot ActiveRun::TakeSnapshot() {
   RunSnapshot snapshot;
   snapshot.run = Checkpoint();
   snapshot.phases = phases_.TakeChanged();
+  snapshot.observed = observation_.TakeNew();
   sequences_.clear();
   for (const v1::AgentCheckpoint& agent : snapshot.run.agents()) {
     sequences_[agent.id()] = agent.sequence();
@@ -122,6 +123,9 @@ absl::StatusOr<std::unique_ptr<ActiveRun>> ActiveRun::Restore(RunSnapshot snapsh
 absl::Status ActiveRun::Restore(RunSnapshot snapshot) {
   const v1::RunCheckpoint& run = snapshot.run;
   const int64_t now_ns = clock_.MonotonicNanos();
+  began_ns_ = now_ns - (clock_.WallNanos() - began_wall_ns_);
+  for (const v1::Observed& observed : snapshot.observed) observation_.Add(observed);
+  observation_.TakeNew();
   server_ = run.server();
   result_.SetServer(server_);
   set_up_.assign(run.set_up().begin(), run.set_up().end());
@@ -165,6 +169,7 @@ absl::Status ActiveRun::Restore(RunSnapshot snapshot) {
   for (const v1::Loss& loss : run.losses()) result_.AddLoss(loss);
   agents_taken_in_ = any_phase;
   state_ = RunState(plan_, run.agents_wanted(), wait_, now_ns, position);
+  if (any_phase && plan_.observer().enabled()) outside_.StartObserving(plan_);
   return phases_.Restore(std::move(snapshot.phases));
 }
 

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "trunkload/v1/checkpoint.pb.h"
+#include "trunkload/v1/observation.pb.h"
 #include "trunkload/v1/result.pb.h"
 
 namespace trunkload {
@@ -17,6 +18,8 @@ struct RunSnapshot {
   v1::RunCheckpoint run;
   // To be saved: those that changed since the last time; loaded: all, in order.
   std::vector<Phase> phases;
+  // What the database said of itself, in order. To be saved: what came since the last time; loaded: all.
+  std::vector<v1::Observed> observed;
 };
 
 }  // namespace trunkload

@@ -28,6 +28,9 @@ constexpr absl::Duration kSilenceLimit = absl::Minutes(1);
 constexpr absl::Duration kShortMargin = absl::Milliseconds(700);
 // Agents dial a controller that was started again every two seconds.
 constexpr absl::Duration kDialling = absl::Seconds(5);
+// A database that is not read by then is loaded all the same; in a run that is to end early, this soon.
+constexpr absl::Duration kReadingLimit = absl::Seconds(5);
+constexpr absl::Duration kShortReading = absl::Milliseconds(250);
 
 int64_t After(int64_t now_ns, absl::Duration duration) {
   if (duration == absl::InfiniteDuration()) return INT64_MAX;
@@ -54,6 +57,7 @@ RunState::RunState(const v1::Plan& plan, uint32_t agents_wanted, absl::Duration 
     planned_.push_back(PlannedDuration(phase));
     drain_.push_back(FromProto(phase.drain_timeout()));
   }
+  if (plan.observer().enabled()) last_reading_ = FromProto(plan.observer().count_limit()) + kReadingLimit;
 }
 
 RunState::RunState(const v1::Plan& plan, uint32_t agents_wanted, absl::Duration wait, int64_t now_ns,
@@ -68,6 +72,12 @@ void RunState::Resume(const Position& position) {
   cancelled_ = position.cancelled;
   phase_ = position.phase;
   if (phase_ == 0 && !position.begun) return;
+  // The load was over, and the database about to be read for the last time.
+  if (!position.begun && (phase_ == planned_.size() || position.agents.empty())) {
+    stage_ = Stage::kObserving;
+    deadline_ns_ = now_ns_;
+    return;
+  }
   unserved_ = position.unserved;
   const int64_t lease_ends_ns = After(now_ns_, lease_ + kDialling);
   for (const auto& [id, agent] : position.agents) {
@@ -140,7 +150,7 @@ absl::Status RunState::On(const AgentBack& event) {
 absl::Status RunState::On(const AgentUnassigned& event) {
   absl::StatusOr<Agent*> agent = Find(event.agent);
   if (!agent.ok()) return agent.status();
-  if (stage_ != Stage::kConnecting && stage_ != Stage::kReadingClocks && stage_ != Stage::kStarting) {
+  if (stage_ < Stage::kConnecting || stage_ > Stage::kStarting) {
     return absl::FailedPreconditionError("an agent lost its assignment in a phase");
   }
   (*agent)->ready = false;
@@ -182,7 +192,7 @@ absl::Status RunState::On(const AgentReady& event) {
     return absl::FailedPreconditionError("Ready came without an assignment that it could answer");
   }
   (*agent)->ready = true;
-  ReadClocksIfAllReady();
+  PrepareStartIfAllReady();
   return absl::OkStatus();
 }
 
@@ -242,6 +252,11 @@ absl::Status RunState::On(const ClockRead& event) {
   return absl::OkStatus();
 }
 
+absl::Status RunState::On(const DatabaseRead&) {
+  if (stage_ == Stage::kObserving) OnDeadline();
+  return absl::OkStatus();
+}
+
 absl::Status RunState::On(const Saved&) {
   if (stage_ != Stage::kStarting) return absl::OkStatus();
   if (now_ns_ + lead_ns_ > start_ns_) {
@@ -286,7 +301,7 @@ absl::Status RunState::On(const Stopped& event) {
 }
 
 void RunState::EndEarly() {
-  if (!InPhase()) return End(absl::OkStatus());
+  if (!InPhase()) return FinishRun();
   stopping_ = true;
   commands_.emplace_back(StopPhase{phase_});
   StartDraining(kShortDrain);
@@ -355,6 +370,14 @@ void RunState::OnDeadline() {
           " (pool.connect_timeout and a margin): see whether the database answers and the agent's machine is "
           "alive")));
       break;
+    case Stage::kObserving:
+      if (agents_.empty()) {
+        End(absl::OkStatus());
+      } else {
+        phases_read_ = phase_ + 1;
+        StartReadingClocks();
+      }
+      break;
     case Stage::kReadingClocks:
       LoseThoseThat(
           [](const Agent& agent) { return !agent.clock_read; },
@@ -363,7 +386,11 @@ void RunState::OnDeadline() {
     case Stage::kStarting:
       stopped_ = absl::StrCat("the controller could not write down the start of phase ", phase_names_[phase_],
                               " within ", absl::FormatDuration(kStartLimit));
-      End(phase_ == 0 ? absl::DeadlineExceededError(stopped_) : absl::OkStatus());
+      if (phase_ == 0) {
+        End(absl::DeadlineExceededError(stopped_));
+      } else {
+        FinishRun();
+      }
       break;
     case Stage::kRunning:
       if (cancelled_) {
@@ -466,11 +493,11 @@ void RunState::FinishTables() {
 void RunState::BeginPhaseOrFinish() {
   if (cancelled_ || !stopped_.empty() || phase_ == planned_.size() ||
       (agents_.empty() && newcomers_.empty())) {
-    End(absl::OkStatus());
+    FinishRun();
   } else if (MayReassign()) {
     StartReassigning();
   } else {
-    StartReadingClocks();
+    PrepareStart();
   }
 }
 
@@ -492,16 +519,23 @@ void RunState::StartReassigning() {
   Connect(std::move(reassign));
 }
 
-void RunState::ReadClocksIfAllReady() {
+void RunState::PrepareStartIfAllReady() {
   const auto ready = [](const auto& entry) { return entry.second.ready; };
   if (!std::all_of(agents_.begin(), agents_.end(), ready)) return;
   if (loading_) {
     StartLoadingRows();
   } else if (cancelled_ || agents_.empty()) {
-    End(absl::OkStatus());
+    FinishRun();
   } else {
-    StartReadingClocks();
+    PrepareStart();
   }
+}
+
+void RunState::PrepareStart() {
+  if (!last_reading_ || phases_read_ > phase_) return StartReadingClocks();
+  stage_ = Stage::kObserving;
+  deadline_ns_ = After(now_ns_, kReadingLimit);
+  commands_.emplace_back(ReadDatabase{.last = false});
 }
 
 void RunState::StartReadingClocks() {
@@ -568,7 +602,7 @@ void RunState::Lose(AgentId agent, const std::string& reason, absl::StatusCode c
   } else if (agents_.empty() || MayReassign()) {
     BeginPhaseOrFinish();
   } else if (stage_ == Stage::kConnecting) {
-    ReadClocksIfAllReady();
+    PrepareStartIfAllReady();
   } else if (stage_ == Stage::kReadingClocks) {
     PlanStartIfAllRead();
   }
@@ -604,6 +638,17 @@ void RunState::LoseThoseThat(absl::FunctionRef<bool(const Agent&)> have_not_answ
     commands_.emplace_back(EndRun{id});
     Lose(id, reason, absl::StatusCode::kDeadlineExceeded);
   }
+}
+
+void RunState::FinishRun() {
+  // Agents without a part in it any more are free, and close their connections.
+  if (!last_reading_ || phase_ == 0) return End(absl::OkStatus());
+  for (const auto& [id, agent] : agents_) commands_.emplace_back(EndRun{id});
+  agents_.clear();
+  const bool early = cancelled_ || !stopped_.empty();
+  stage_ = Stage::kObserving;
+  deadline_ns_ = After(now_ns_, early ? kShortReading : *last_reading_);
+  commands_.emplace_back(ReadDatabase{.last = !early});
 }
 
 void RunState::End(absl::Status status) {

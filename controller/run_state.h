@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <variant>
@@ -27,6 +28,8 @@ class RunState {
     // The agents have loaded their rows, and the tables are finished.
     kFinishingTables,
     kConnecting,
+    // The database is read while no load is on: before each phase, and after the last.
+    kObserving,
     kReadingClocks,
     // The start of the phase is being written down, before anybody hears of it.
     kStarting,
@@ -89,6 +92,8 @@ class RunState {
     AgentId agent;
     int64_t lead_ns;
   };
+  // All that can be read of the database was.
+  struct DatabaseRead {};
   struct Saved {};
   // Others emulate all that this one did.
   struct TakenOver {
@@ -104,8 +109,8 @@ class RunState {
   };
   struct TimePassed {};
   using Event = std::variant<AgentsJoined, AgentSilent, AgentBack, AgentUnassigned, AgentGone, AgentFailed,
-                             AgentReady, AgentReported, AgentEndedPhase, TargetPrepared, ClockRead, Saved,
-                             TakenOver, Stalled, Cancelled, Stopped, TimePassed>;
+                             AgentReady, AgentReported, AgentEndedPhase, TargetPrepared, ClockRead,
+                             DatabaseRead, Saved, TakenOver, Stalled, Cancelled, Stopped, TimePassed>;
 
   // Commands, to be carried out in order. "All" are the agents in agents().
   struct PrepareTarget {};
@@ -128,6 +133,10 @@ class RunState {
   // The others are to take over what this one emulated, in the phase under way.
   struct TakeOver {
     AgentId agent;
+  };
+  // Answered by DatabaseRead; not waited for for long. `last`: the run's load is over.
+  struct ReadDatabase {
+    bool last;
   };
   // Of all.
   struct ReadClocks {};
@@ -168,8 +177,8 @@ class RunState {
     std::string stopped;
   };
   using Command = std::variant<PrepareTarget, CancelPrepareTarget, AssignLoad, StartLoad, FinishTarget,
-                               AssignAll, Reassign, TakeOver, ReadClocks, StartPlanned, StartPhase, StopPhase,
-                               ClosePhase, LoseAgent, EndRun, Finish>;
+                               AssignAll, Reassign, TakeOver, ReadDatabase, ReadClocks, StartPlanned,
+                               StartPhase, StopPhase, ClosePhase, LoseAgent, EndRun, Finish>;
 
   // Where a run was that goes on under another controller.
   struct Position {
@@ -250,6 +259,7 @@ class RunState {
   absl::Status On(const AgentEndedPhase& event);
   absl::Status On(const TargetPrepared& event);
   absl::Status On(const ClockRead& event);
+  absl::Status On(const DatabaseRead& event);
   absl::Status On(const Saved& event);
   absl::Status On(const TakenOver& event);
   absl::Status On(const Stalled& event);
@@ -272,7 +282,9 @@ class RunState {
   void BeginPhaseOrFinish();
   bool MayReassign() const;
   void StartReassigning();
-  void ReadClocksIfAllReady();
+  void PrepareStartIfAllReady();
+  // Reads what is to be read before a phase.
+  void PrepareStart();
   void StartReadingClocks();
   void PlanStartIfAllRead();
   void PlanStart();
@@ -285,6 +297,8 @@ class RunState {
   void TakeOverInPhase(AgentId lost);
   void LoseThoseWhoseLeaseEnded();
   void LoseThoseThat(absl::FunctionRef<bool(const Agent&)> have_not_answered, const std::string& reason);
+  // The run has a result: the database is read once more.
+  void FinishRun();
   void End(absl::Status status);
   std::string NamesOfNotReady() const;
 
@@ -298,6 +312,10 @@ class RunState {
   v1::OnAgentLost on_agent_lost_;
   absl::Duration lease_;
   bool agents_load_;
+  // For how long the database may be read after the last phase; none where it is not observed.
+  std::optional<absl::Duration> last_reading_;
+  // Phases before this one need not be waited for.
+  uint32_t phases_read_ = 0;
   uint32_t agents_wanted_;
   uint32_t min_agents_;
   bool labels_wanted_;

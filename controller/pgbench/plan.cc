@@ -107,6 +107,8 @@ absl::StatusOr<v1::Plan> PgbenchPlan(const PgbenchOptions& options, uint32_t sca
   SetFleet(options, *plan.mutable_fleet());
   SetPhase(options, *plan.add_phases());
   plan.set_seed(seed);
+  // pgbench watches nobody, and opens no connection beside its clients'.
+  plan.mutable_observer()->set_enabled(false);
   google::protobuf::Map<std::string, std::string>& variables = *plan.mutable_variables();
   variables["scale"] = absl::StrCat(scale);
   variables["default_seed"] = absl::StrCat(static_cast<int64_t>(DefaultSeed(options, seed)));

@@ -10,53 +10,16 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "common/utf8.h"
+#include "controller/report/database_text.h"
+#include "controller/report/page.h"
 #include "controller/report/sqlstate_names.h"
 #include "controller/report/units.h"
 
 namespace trunkload {
 namespace {
 
-constexpr size_t kColumns = 100;
-constexpr int kLabelWidth = 18;
-constexpr int kCellWidth = 10;
 // Further ones are left to the JSON.
 constexpr int kAgentsShown = 20;
-
-enum class Paint { kNone, kGood, kBad, kHeading };
-
-class Page {
- public:
-  explicit Page(bool color) : color_(color) {}
-
-  std::string Painted(Paint paint, const std::string& text) const {
-    if (!color_ || paint == Paint::kNone) return text;
-    const char* code = paint == Paint::kGood ? "1;32" : paint == Paint::kBad ? "1;31" : "1";
-    return absl::StrCat("\033[", code, "m", text, "\033[0m");
-  }
-  void Line(const std::string& text = "", Paint paint = Paint::kNone) {
-    absl::StrAppend(&text_, Painted(paint, text), "\n");
-  }
-  // Folded between words; further lines are indented.
-  void Folded(const std::string& text, const std::string& indent) {
-    std::string line;
-    for (absl::string_view word : absl::StrSplit(text, ' ')) {
-      if (!line.empty() && line.size() + 1 + word.size() > kColumns) Line(std::exchange(line, indent + "  "));
-      if (line.empty()) line = indent;
-      absl::StrAppend(&line, line.find_first_not_of(' ') == line.npos ? "" : " ", word);
-    }
-    Line(line);
-  }
-  void Row(const std::string& label, const std::vector<std::string>& cells, Paint paint = Paint::kNone) {
-    std::string row = absl::StrFormat("  %-*s", kLabelWidth, label);
-    for (const std::string& cell : cells) absl::StrAppendFormat(&row, "%*s", kCellWidth, cell);
-    Line(row, paint);
-  }
-  std::string Take() { return std::move(text_); }
-
- private:
-  const bool color_;
-  std::string text_;
-};
 
 std::string ServerText(const v1::ServerInfo& server) {
   if (server.postgresql_version().empty()) return "";
@@ -166,9 +129,9 @@ void AddCommands(const v1::ScriptResult& script, Page& page) {
   if (script.commands().empty()) return;
   const auto row = [&page](const std::vector<std::string>& cells, const std::string& text) {
     std::string line = " ";
-    for (const std::string& cell : cells) absl::StrAppendFormat(&line, "%*s", kCellWidth, cell);
+    for (const std::string& cell : cells) absl::StrAppendFormat(&line, "%*s", Page::kCellWidth, cell);
     absl::StrAppend(&line, "  ", text);
-    page.Line(OneLine(line, kColumns));
+    page.Line(OneLine(line, Page::kColumns));
   };
   page.Line();
   row({"mean", "p50", "p99", "max", "failures"}, absl::StrCat("command of ", script.name()));
@@ -195,10 +158,10 @@ void AddScript(const v1::PhaseResult& phase, const v1::ScriptResult& script, Pag
                                     CountText(script.rows()),          CountText(Sum(script.errors())),
                                     CountText(script.dropped())};
   AddSkipped(phase, CountText(script.skipped()), cells);
-  page.Row(OneLine(script.name(), kLabelWidth - 1), cells);
+  page.Row(OneLine(script.name(), Page::kLabelWidth - 1), cells);
 }
 
-void AddPhase(const v1::PhaseResult& phase, Page& page) {
+void AddPhase(const v1::PhaseResult& phase, const v1::Observation& observation, Page& page) {
   page.Line();
   page.Line(absl::StrFormat("Phase %s, %.1f s%s", phase.name(), phase.duration_s(),
                             phase.recorded() ? "" : " (warm-up, not judged)"),
@@ -227,6 +190,7 @@ void AddPhase(const v1::PhaseResult& phase, Page& page) {
   page.Line();
   AddLatencies(phase.latency_us(), page);
   if (!phase.recorded()) return;
+  AddNodeWork(observation, phase, page);
   for (const v1::ScriptResult& script : phase.scripts()) {
     if (several) {
       page.Line();
@@ -254,7 +218,7 @@ void AddAgents(const v1::RunResult& result, Page& page) {
   page.Row("", {"share", "CPU", "busiest", "lag p99", "lag max", "waited", "skew", "+/-"});
   for (size_t i = 0; i < agents.size() && i < kAgentsShown; ++i) {
     const v1::AgentResult& agent = *agents[i];
-    page.Row(absl::StrCat(agent.name().substr(0, kLabelWidth - 5), agent.lost() ? " LOST" : ""),
+    page.Row(absl::StrCat(agent.name().substr(0, Page::kLabelWidth - 5), agent.lost() ? " LOST" : ""),
              {ShareText(agent.share()), absl::StrFormat("%.2f s", agent.cpu_s()),
               ShareText(agent.busiest_reactor()), LatencyText(agent.schedule_lag_p99_us()),
               LatencyText(agent.schedule_lag_max_us()), ShareText(agent.waited()),
@@ -278,7 +242,8 @@ std::string TextReport(const v1::RunResult& result, bool color) {
   if (!run.started_at().empty()) about.push_back(absl::StrCat("started ", run.started_at()));
   if (const std::string server = ServerText(run.server()); !server.empty()) about.push_back(server);
   page.Folded(absl::StrJoin(about, "; "), "");
-  for (const v1::PhaseResult& phase : result.phases()) AddPhase(phase, page);
+  for (const v1::PhaseResult& phase : result.phases()) AddPhase(phase, result.observation(), page);
+  AddObservation(result.observation(), page);
   AddAgents(result, page);
   return page.Take();
 }

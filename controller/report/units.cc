@@ -1,6 +1,7 @@
 #include "controller/report/units.h"
 
 #include <cmath>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -32,6 +33,14 @@ std::string CountText(uint64_t count) {
 
 std::string RateText(double per_s) {
   return per_s < 99.95 ? ThreeDigits(per_s) : CountText(static_cast<uint64_t>(std::llround(per_s)));
+}
+
+std::string BytesText(double bytes) {
+  if (bytes < 1023.5) return absl::StrFormat("%.0f B", bytes);
+  static constexpr const char* kUnits[] = {"KiB", "MiB", "GiB", "TiB"};
+  size_t unit = 0;
+  for (bytes /= 1024; bytes >= 1023.5 && unit + 1 < std::size(kUnits); ++unit) bytes /= 1024;
+  return absl::StrCat(ThreeDigits(bytes), " ", kUnits[unit]);
 }
 
 std::string ShareText(double share) {

@@ -13,6 +13,8 @@ std::string LatencyText(double us);
 std::string CountText(uint64_t count);
 // Per second, without the unit: 0.25, 12.5, 2,000.
 std::string RateText(double per_s);
+// 512 B, 1.50 KiB, 23.4 MiB.
+std::string BytesText(double bytes);
 // Of a share of 1: 33.3 %.
 std::string ShareText(double share);
 

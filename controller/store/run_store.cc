@@ -17,7 +17,7 @@ namespace {
 constexpr char kFile[] = "trunkload.db";
 // "trun": tells our files from other programs'.
 constexpr int64_t kApplicationId = 0x7472756e;
-constexpr int64_t kVersion = 1;
+constexpr int64_t kVersion = 2;
 
 // Points are rows of their own: hours of a phase are not written anew each second.
 constexpr char kTables[] = R"sql(
@@ -29,6 +29,10 @@ constexpr char kTables[] = R"sql(
                        PRIMARY KEY (run_id, phase, second));
   CREATE TABLE results (run_id TEXT PRIMARY KEY, result BLOB, checksum INTEGER);
 )sql";
+// Since version 2.
+constexpr char kObservedTable[] =
+    "CREATE TABLE observed (number INTEGER PRIMARY KEY, run_id TEXT, observed BLOB, checksum INTEGER); "
+    "CREATE INDEX observed_of_run ON observed (run_id, number)";
 
 absl::Status MakeFile(const std::string& data_dir, const std::string& path) {
   std::error_code error;
@@ -126,16 +130,19 @@ absl::Status RunStore::MakeTables(SqliteDatabase& database) {
       !status.ok()) {
     return status;
   }
-  if (*tables > 0) return absl::OkStatus();
+  if (*tables > 0 && *version == kVersion) return absl::OkStatus();
   absl::StatusOr<SqliteTransaction> transaction = SqliteTransaction::Begin(database);
   if (!transaction.ok()) return transaction.status();
   // Another process may have been faster.
-  const absl::StatusOr<int64_t> now = database.Number("SELECT count(*) FROM sqlite_schema");
+  const absl::StatusOr<int64_t> now = database.Number("PRAGMA user_version");
   if (!now.ok()) return now.status();
-  if (*now > 0) return absl::OkStatus();
+  if (*now == kVersion) return absl::OkStatus();
   const std::string marks =
       absl::StrCat("PRAGMA application_id=", kApplicationId, "; PRAGMA user_version=", kVersion);
-  if (absl::Status status = database.Execute(kTables); !status.ok()) return status;
+  if (*now == 0) {
+    if (absl::Status status = database.Execute(kTables); !status.ok()) return status;
+  }
+  if (absl::Status status = database.Execute(kObservedTable); !status.ok()) return status;
   if (absl::Status status = database.Execute(marks.c_str()); !status.ok()) return status;
   return transaction->Commit();
 }
@@ -174,6 +181,13 @@ absl::Status RunStore::Save(const RunSnapshot& snapshot) {
     status = PutPhase(run.run_id(), phase);
     if (!status.ok()) return status;
   }
+  absl::StatusOr<SqliteStatement> put_observed =
+      database_.Prepare("INSERT INTO observed VALUES (NULL, ?, ?, ?)");
+  if (!put_observed.ok()) return put_observed.status();
+  for (const v1::Observed& observed : snapshot.observed) {
+    status = put_observed->AddText(run.run_id()).AddBlob(observed.SerializeAsString()).AddChecksum().Run();
+    if (!status.ok()) return status;
+  }
   return transaction->Commit();
 }
 
@@ -203,7 +217,7 @@ absl::Status RunStore::PutPhase(const std::string& run_id, const RunSnapshot::Ph
 }
 
 absl::Status RunStore::DropCheckpoints(const std::string& run_id) {
-  for (const char* table : {"checkpoints", "phases", "points"}) {
+  for (const char* table : {"checkpoints", "phases", "points", "observed"}) {
     absl::StatusOr<SqliteStatement> drop =
         database_.Prepare(absl::StrCat("DELETE FROM ", table, " WHERE run_id = ?"));
     if (!drop.ok()) return drop.status();
@@ -334,7 +348,26 @@ absl::StatusOr<RunSnapshot> RunStore::Load(const std::string& run_id) const {
     phase.points = *std::move(points);
   }
   if (!row.ok()) return row.status();
+  absl::StatusOr<std::vector<v1::Observed>> observed = LoadObserved(run_id);
+  if (!observed.ok()) return observed.status();
+  snapshot.observed = *std::move(observed);
   return snapshot;
+}
+
+absl::StatusOr<std::vector<v1::Observed>> RunStore::LoadObserved(const std::string& run_id) const {
+  const std::string what = absl::StrCat("the checkpoint of run ", run_id);
+  absl::StatusOr<SqliteStatement> query =
+      database_.Prepare("SELECT run_id, observed, checksum FROM observed WHERE run_id = ? ORDER BY number");
+  if (!query.ok()) return query.status();
+  query->AddText(run_id);
+  std::vector<v1::Observed> all;
+  absl::StatusOr<bool> row;
+  while ((row = query->NextChecked(what)).ok() && *row) {
+    if (absl::Status status = Parse(query->Bytes(1), path(), what, all.emplace_back()); !status.ok())
+      return status;
+  }
+  if (!row.ok()) return row.status();
+  return all;
 }
 
 absl::StatusOr<std::vector<v1::SeriesPoint>> RunStore::LoadPoints(const std::string& run_id,

@@ -62,6 +62,7 @@ class RunStore {
   absl::Status PutPhase(const std::string& run_id, const RunSnapshot::Phase& phase);
   absl::Status DropCheckpoints(const std::string& run_id);
   absl::StatusOr<RunSnapshot> Load(const std::string& run_id) const;
+  absl::StatusOr<std::vector<v1::Observed>> LoadObserved(const std::string& run_id) const;
   absl::StatusOr<std::vector<v1::SeriesPoint>> LoadPoints(const std::string& run_id, uint32_t phase) const;
 
   SqliteDatabase database_;

@@ -252,6 +252,12 @@ std::vector<SetUpTask> TasksAfterLoad(const v1::Setup& setup, bool distributed) 
   return setup.rows() > 0 ? FinishUsers(setup.rows()) : std::vector<SetUpTask>();
 }
 
+std::vector<std::string> TablesOf(const v1::Setup& setup) {
+  if (setup.workload() == v1::WORKLOAD_USERS) return {"users"};
+  if (setup.workload() != v1::WORKLOAD_PGBENCH) return {};
+  return {"pgbench_accounts", "pgbench_branches", "pgbench_tellers", "pgbench_history"};
+}
+
 std::vector<ExpectedRows> RowsToExpect(const v1::Setup& setup) {
   const uint64_t rows = RowsOf(setup);
   // Tables that are dropped, or made anew, after they were filled.

@@ -27,6 +27,9 @@ inline constexpr char kTableMark[] = "made by Trunkload";
 std::vector<SetUpTask> TasksBeforeLoad(const v1::Setup& setup, bool distributed);
 std::vector<SetUpTask> TasksAfterLoad(const v1::Setup& setup, bool distributed);
 
+// The tables of the workload, the one that agents load first; none without a workload.
+std::vector<std::string> TablesOf(const v1::Setup& setup);
+
 // How many rows each table of the workload has to hold once it is set up, the one that agents load first;
 // none where the setup fills none.
 struct ExpectedRows {

@@ -36,6 +36,7 @@ v1::Plan OnePhase(uint32_t application_servers) {
   phase.set_name("closed");
   phase.mutable_duration()->set_seconds(5);
   phase.mutable_load()->mutable_closed()->set_clients(4);
+  plan.mutable_observer()->set_enabled(false);
   absl::StatusOr<v1::Plan> valid = ValidatePlan(std::move(plan));
   EXPECT_TRUE(valid.ok()) << valid.status();
   return *valid;

@@ -33,10 +33,11 @@ v1::Plan TwoPhases() {
 }
 
 std::string Text(const RunState::Command& command) {
-  static const char* const kNames[] = {"PrepareTarget", "CancelPrepareTarget", "AssignLoad", "StartLoad",
-                                       "FinishTarget",  "AssignAll",           "Reassign",   "TakeOver",
-                                       "ReadClocks",    "StartPlanned",        "StartPhase", "StopPhase",
-                                       "ClosePhase",    "LoseAgent",           "EndRun",     "Finish"};
+  static const char* const kNames[] = {"PrepareTarget", "CancelPrepareTarget", "AssignLoad",   "StartLoad",
+                                       "FinishTarget",  "AssignAll",           "Reassign",     "TakeOver",
+                                       "ReadDatabase",  "ReadClocks",          "StartPlanned", "StartPhase",
+                                       "StopPhase",     "ClosePhase",          "LoseAgent",    "EndRun",
+                                       "Finish"};
   return kNames[command.index()];
 }
 
@@ -123,6 +124,69 @@ TEST(RunStateTest, AWholeRun) {
   EXPECT_TRUE(run.finish().status.ok());
   EXPECT_FALSE(run.finish().cancelled);
   EXPECT_EQ(run.state.DeadlineNanos(), INT64_MAX);
+}
+
+TEST(RunStateTest, TheDatabaseIsReadBeforeEachPhaseAndAfterTheLast) {
+  v1::Plan plan = TwoPhases();
+  plan.mutable_observer()->set_enabled(true);
+  plan.mutable_observer()->mutable_count_limit()->set_seconds(7);
+  Course run(plan);
+  run.To(Stage::kConnecting);
+  run(RunState::AgentReady{1});
+  EXPECT_EQ(run(RunState::AgentReady{2}), "ReadDatabase");
+  EXPECT_EQ(run.state.stage(), Stage::kObserving);
+  EXPECT_EQ(run(RunState::ClockRead{1, kSecond}), "error");
+  EXPECT_EQ(run(RunState::DatabaseRead{}), "ReadClocks");
+  EXPECT_EQ(run(RunState::DatabaseRead{}), "") << "late, and once more";
+  run(RunState::ClockRead{1, kSecond});
+  run(RunState::ClockRead{2, kSecond});
+  run(RunState::Saved{});
+  run.Expire();
+  run(RunState::AgentEndedPhase{1});
+  EXPECT_EQ(run(RunState::AgentEndedPhase{2}), "ClosePhase ReadDatabase");
+  EXPECT_EQ(run.state.DeadlineNanos(), run.now + 5 * kSecond);
+  EXPECT_EQ(run.Expire(), "ReadClocks") << "a database that does not answer is loaded all the same";
+  run(RunState::ClockRead{1, kSecond});
+  run(RunState::ClockRead{2, kSecond});
+  run(RunState::Saved{});
+  run.Expire();
+  run(RunState::AgentEndedPhase{1});
+  EXPECT_EQ(run(RunState::AgentEndedPhase{2}), "ClosePhase EndRun EndRun ReadDatabase");
+  EXPECT_TRUE(std::get<RunState::ReadDatabase>(run.commands.back()).last);
+  EXPECT_EQ(run.state.DeadlineNanos(), run.now + 12 * kSecond);
+  EXPECT_EQ(run(RunState::AgentGone{1, "left"}), "") << "it is free, and no loss";
+  EXPECT_EQ(run(RunState::DatabaseRead{}), "Finish");
+  EXPECT_TRUE(run.finish().status.ok());
+}
+
+TEST(RunStateTest, ACancelledRunHardlyWaitsForTheDatabase) {
+  v1::Plan plan = TwoPhases();
+  plan.mutable_observer()->set_enabled(true);
+  Course run(plan);
+  run.To(Stage::kConnecting);
+  run(RunState::AgentReady{1});
+  run(RunState::AgentReady{2});
+  run(RunState::DatabaseRead{});
+  run(RunState::ClockRead{1, kSecond});
+  run(RunState::ClockRead{2, kSecond});
+  run(RunState::Saved{});
+  run(RunState::Cancelled{});
+  run(RunState::AgentEndedPhase{1});
+  EXPECT_EQ(run(RunState::AgentEndedPhase{2}), "ClosePhase EndRun EndRun ReadDatabase");
+  EXPECT_FALSE(std::get<RunState::ReadDatabase>(run.commands.back()).last) << "rows are not counted";
+  EXPECT_EQ(run.state.DeadlineNanos(), run.now + kSecond / 4);
+  EXPECT_EQ(run.Expire(), "Finish");
+}
+
+// Killed while it waited for the last reading.
+TEST(RunStateTest, GoesOnAfterTheLastPhase) {
+  v1::Plan plan = TwoPhases();
+  plan.mutable_observer()->set_enabled(true);
+  RunState state(plan, 2, absl::Seconds(60), kSecond, {.target_prepared = true, .phase = 2});
+  const auto commands = state.Handle(RunState::TimePassed{}, kSecond);
+  ASSERT_TRUE(commands.ok());
+  ASSERT_EQ(commands->size(), 1);
+  EXPECT_TRUE(std::get<RunState::Finish>(commands->front()).status.ok());
 }
 
 // Every event in the first moment of every stage: what is commanded, and the stage after it.

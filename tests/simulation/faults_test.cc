@@ -42,6 +42,8 @@ FleetOptions Trouble(uint64_t seed) {
   faults.within_ns = 30 * kSecond;
   // So few that seconds are told together as soon as the controller is away for some of them.
   if (upto(2) == 0) options.outbox = {.messages = 3, .unacknowledged = 2};
+  options.plan.mutable_observer()->set_enabled(upto(1) == 0);
+  options.plan.mutable_observer()->mutable_count_limit()->set_seconds(3);
   if (upto(5) == 0) options.cancel_at_ns = upto(25) * kSecond + static_cast<int64_t>(seed % 997) * 1'000'000;
   return options;
 }

@@ -13,6 +13,8 @@ namespace {
 constexpr int64_t kMillisecond = 1'000'000;
 constexpr int64_t kSecond = 1'000 * kMillisecond;
 constexpr int64_t kGiveUp = 3'600 * kSecond;
+// Of the database.
+constexpr int kNodes = 3;
 // As agents do it.
 constexpr int64_t kTick = 100 * kMillisecond;
 constexpr int64_t kBeat = kSecond;
@@ -259,6 +261,7 @@ void SimulatedFleet::KillController() {
   saving_.reset();
   ++incarnation_;
   ++preparation_;
+  ++observer_;
   streams_.clear();
   for (Process* process : alive_) {
     if (process == nullptr || process->link == nullptr) continue;
@@ -488,6 +491,46 @@ void SimulatedFleet::PrepareTarget(const v1::Plan&) {
       v1::ServerInfo info;
       info.set_postgresql_version("15.4");
       if (preparation == preparation_) controller_->OnTargetPrepared(info);
+    });
+  });
+}
+
+void SimulatedFleet::StartObserving(const v1::Plan&) {
+  ++observer_;
+  if (Between(0, 2) == 0) return;
+  v1::Observed observed;
+  if (Between(0, 9) == 0) {
+    observed.set_failure("cannot observe the database");
+  } else {
+    for (int i = 0; i < kNodes; ++i)
+      observed.mutable_nodes()->add_nodes()->set_role(v1::DatabaseNode::ROLE_WORKER);
+  }
+  Observe(std::move(observed));
+}
+
+void SimulatedFleet::ReadDatabase(bool last) {
+  for (uint32_t node = 0; node < kNodes; ++node) {
+    const int64_t fate = Between(0, 99);
+    if (fate == 0) continue;
+    v1::Observed observed;
+    if (fate < 5) {
+      observed.mutable_unreachable()->set_node(node);
+    } else {
+      observed.mutable_sample()->set_node(node);
+      observed.mutable_sample()->set_reading(true);
+    }
+    Observe(observed);
+    if (!last || fate < 5) continue;
+    observed.mutable_rows()->set_node(node);
+    Observe(observed);
+  }
+}
+
+void SimulatedFleet::Observe(v1::Observed observed) {
+  queue_.After(Between(1, 300) * kMillisecond, [this, observer = observer_, observed = std::move(observed)] {
+    if (observer != observer_ || !controller_) return;
+    ToController([this, observer, observed] {
+      if (observer == observer_) controller_->OnObserved(observed);
     });
   });
 }

@@ -94,6 +94,11 @@ class SimulatedFleet : public ControllerOutside {
   void PrepareTarget(const v1::Plan& plan) override;
   void FinishTarget(const v1::Plan& plan, bool) override { PrepareTarget(plan); }
   void CancelPrepareTarget() override { ++preparation_; }
+  // Three nodes, which answer late, or not, or can't be found.
+  void StartObserving(const v1::Plan& plan) override;
+  void ReadDatabase(bool last) override;
+  void StopObserving() override { ++observer_; }
+  void Observe(v1::Observed observed);
   void Save(RunSnapshot snapshot) override;
   void OnProgress(const v1::Progress& progress) override { progress_.push_back(progress); }
   void OnRunEnded(absl::StatusOr<v1::RunResult> result) override;
@@ -147,6 +152,7 @@ class SimulatedFleet : public ControllerOutside {
   std::optional<RunSnapshot> saving_;
   std::string run_id_;
   uint64_t preparation_ = 0;
+  uint64_t observer_ = 0;
   int results_ = 0;
   int resumed_ = 0;
   int64_t cancelled_ns_ = INT64_MAX;

@@ -18,10 +18,11 @@ class SimulatedStore {
       kept.state = phase.state;
       for (const v1::SeriesPoint& point : phase.points) kept.points[point.second()] = point;
     }
+    observed_.insert(observed_.end(), snapshot.observed.begin(), snapshot.observed.end());
   }
   std::optional<RunSnapshot> Load() const {
     if (!run_) return std::nullopt;
-    RunSnapshot snapshot{.run = *run_, .phases = {}};
+    RunSnapshot snapshot{.run = *run_, .phases = {}, .observed = observed_};
     for (const auto& [number, phase] : phases_) {
       RunSnapshot::Phase& loaded = snapshot.phases.emplace_back();
       loaded.state = phase.state;
@@ -37,6 +38,7 @@ class SimulatedStore {
   };
   std::optional<v1::RunCheckpoint> run_;
   std::map<uint32_t, Phase> phases_;
+  std::vector<v1::Observed> observed_;
 };
 
 }  // namespace trunkload

@@ -45,6 +45,7 @@ PURE = re.compile(
     r"^(agent/(pacer|rate_profile|run|load|pool|key_source|error_counts|slice|timer_queue)\."
     r"|controller/(agent_clock|controller|fleet|interval_check|merger|phase_result|phase_times|planner|run_result_builder"
     r"|run_state|script_commands|series|verdict)\."
+    r"|controller/citus/(evenness|node_name|node_queries|observation|table_spread)\."
     r"|controller/(plan|report)/|common/(histogram|random|duration|utf8)\.)"
 )
 # Reads a file.

@@ -205,7 +205,7 @@ TEST_F(RunStoreTest, AFullDiskIsSaidAndWhatWasThereStays) {
 TEST_F(RunStoreTest, DamageIsRefusedAndNeverGuessedAt) {
   {
     auto store = Open();
-    for (int i = 0; i < 20; ++i) ASSERT_TRUE(store->Finish(Result("r" + std::to_string(i))).ok());
+    for (int i = 0; i < 60; ++i) ASSERT_TRUE(store->Finish(Result("r" + std::to_string(i))).ok());
   }
   std::ifstream in(file(), std::ios::binary);
   const std::string whole(std::istreambuf_iterator<char>(in), {});
@@ -228,7 +228,7 @@ TEST_F(RunStoreTest, DamageIsRefusedAndNeverGuessedAt) {
       ++refused;
       continue;
     }
-    for (int i = 0; i < 20; ++i) {
+    for (int i = 0; i < 60; ++i) {
       const std::string run_id = "r" + std::to_string(i);
       const absl::StatusOr<v1::RunResult> result = (*store)->Result(run_id);
       if (result.ok()) {

@@ -1,0 +1,292 @@
+#include "controller/citus/observation.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "controller/citus/node_name.h"
+#include "controller/citus/table_spread.h"
+
+namespace trunkload {
+namespace {
+
+uint64_t RowsWritten(const v1::NodeSample& sample) {
+  return sample.rows_inserted() + sample.rows_updated() + sample.rows_deleted();
+}
+
+uint64_t RowsWritten(const v1::RelationSample& sample) {
+  return sample.rows_inserted() + sample.rows_updated() + sample.rows_deleted();
+}
+
+// A server that was started anew, or after a crash, counts from zero.
+bool CountsOn(const v1::NodeSample& before, const v1::NodeSample& now) {
+  return now.committed() >= before.committed() && RowsWritten(now) >= RowsWritten(before) &&
+         now.wal_bytes() >= before.wal_bytes();
+}
+
+bool CitusCountsOn(const v1::NodeSample& before, const v1::NodeSample& now) {
+  return before.has_citus() && now.has_citus() &&
+         now.citus().single_shard() >= before.citus().single_shard() &&
+         now.citus().multi_shard() >= before.citus().multi_shard() &&
+         now.citus().connections_made() >= before.citus().connections_made();
+}
+
+v1::CitusCounters Difference(const v1::CitusCounters& before, const v1::CitusCounters& now) {
+  v1::CitusCounters difference;
+  difference.set_single_shard(now.single_shard() - before.single_shard());
+  difference.set_multi_shard(now.multi_shard() - before.multi_shard());
+  difference.set_connections_made(now.connections_made() - before.connections_made());
+  difference.set_connections_reused(now.connections_reused() - before.connections_reused());
+  difference.set_connections_failed(now.connections_failed() - before.connections_failed());
+  return difference;
+}
+
+double PerSecond(uint64_t before, uint64_t now, double seconds) {
+  return now < before || seconds <= 0 ? 0 : static_cast<double>(now - before) / seconds;
+}
+
+}  // namespace
+
+void Observation::Ask(bool last) {
+  last_asked_ = last;
+  if (failed_) return;
+  asked_before_nodes_ = nodes_.empty();
+  for (uint32_t i = 0; i < nodes_.size(); ++i) awaited_.insert(i);
+}
+
+void Observation::Add(const v1::Observed& observed) {
+  new_.push_back(observed);
+  switch (observed.kind_case()) {
+    case v1::Observed::kNodes:
+      AddNodes(observed.nodes());
+      break;
+    case v1::Observed::kSettings:
+      if (observed.settings().node() >= nodes_.size()) break;
+      nodes_[observed.settings().node()].about.set_direct(observed.settings().direct());
+      *nodes_[observed.settings().node()].about.mutable_settings() = observed.settings().settings();
+      break;
+    case v1::Observed::kSample:
+      if (observed.sample().node() < nodes_.size()) AddSample(observed);
+      break;
+    case v1::Observed::kUnreachable: {
+      const uint32_t number = observed.unreachable().node();
+      if (number >= nodes_.size()) break;
+      Node& node = nodes_[number];
+      awaited_.erase(number);
+      node.phases[observed.phase()].out_of_reach = true;
+      if (std::exchange(node.out_of_reach, true)) break;
+      AddEvent(observed, number, absl::StrCat("does not answer: ", observed.unreachable().reason()));
+      break;
+    }
+    case v1::Observed::kRows:
+      awaited_.erase(observed.rows().node());
+      for (const auto& [relation, rows] : observed.rows().rows()) rows_[relation] = rows;
+      if (!observed.rows().failure().empty() && observed.rows().node() < nodes_.size()) {
+        AddEvent(observed, observed.rows().node(),
+                 absl::StrCat("its rows could not be counted: ", observed.rows().failure()));
+      }
+      break;
+    case v1::Observed::kFailure:
+      failed_ = true;
+      awaited_.clear();
+      lacking_.push_back(observed.failure());
+      break;
+    case v1::Observed::KIND_NOT_SET:
+      break;
+  }
+}
+
+void Observation::AddNodes(const v1::Observed::Nodes& nodes) {
+  // Another controller asks anew: what it finds is what there is, as long as nodes are the same.
+  const bool first = nodes_.empty();
+  nodes_.resize(static_cast<size_t>(nodes.nodes_size()));
+  for (size_t i = 0; i < nodes_.size(); ++i) nodes_[i].about = nodes.nodes(static_cast<int>(i));
+  relations_.assign(nodes.relations().begin(), nodes.relations().end());
+  if (first) lacking_.insert(lacking_.end(), nodes.lacking().begin(), nodes.lacking().end());
+  if (!std::exchange(asked_before_nodes_, false)) return;
+  for (uint32_t i = 0; i < nodes_.size(); ++i) awaited_.insert(i);
+}
+
+void Observation::AddEvent(const v1::Observed& observed, uint32_t node, std::string text) {
+  Event& added = events_.emplace_back();
+  added.phase = observed.phase();
+  added.event.set_second(observed.second());
+  added.event.set_node(node);
+  added.event.set_text(std::move(text));
+}
+
+void Observation::AddSample(const v1::Observed& observed) {
+  const v1::Observed::Sample& sample = observed.sample();
+  Node& node = nodes_[sample.node()];
+  if (std::exchange(node.out_of_reach, false)) AddEvent(observed, sample.node(), "answers again");
+  if (node.newest && !CountsOn(*node.newest, sample.sample())) {
+    node.started_anew = true;
+    AddEvent(observed, sample.node(),
+             "has lost its counters: it was started anew, or its statistics were reset");
+    node.phases[observed.phase()].out_of_reach = true;
+    node.newest.reset();
+  }
+  node.took_us += sample.took_us();
+  ++node.samples;
+  if (observed.under_load()) {
+    Work& work = node.phases[observed.phase()];
+    if (!work.first) {
+      work.first = sample.sample();
+      work.first_s = observed.second();
+    }
+    work.last = sample.sample();
+    work.last_s = observed.second();
+    AddGauges(sample.sample(), work);
+  } else if (sample.reading()) {
+    if (!last_asked_ || awaited_.contains(sample.node())) {
+      node.phases[observed.phase()].before = sample.sample();
+      if (observed.phase() > 0) node.phases[observed.phase() - 1].after = sample.sample();
+      auto& reading = node.first_reading.empty() ? node.first_reading : node.last_reading;
+      reading.clear();
+      for (const v1::RelationSample& relation : sample.relations()) reading[relation.relation()] = relation;
+    }
+    if (!last_asked_) awaited_.erase(sample.node());
+  }
+  AddPoint(observed, node);
+  node.newest = sample.sample();
+  node.newest_s = observed.at_s();
+}
+
+void Observation::AddGauges(const v1::NodeSample& sample, Work& work) const {
+  v1::NodeWork& gauges = work.gauges;
+  gauges.set_samples(gauges.samples() + 1);
+  gauges.set_connections_mean(gauges.connections_mean() + sample.connections());
+  gauges.set_active_mean(gauges.active_mean() + sample.active());
+  gauges.set_connections_max(std::max(gauges.connections_max(), sample.connections()));
+  gauges.set_from_agents_max(std::max(gauges.from_agents_max(), sample.from_agents()));
+  gauges.set_from_nodes_max(std::max(gauges.from_nodes_max(), sample.from_nodes()));
+  gauges.set_waiting_for_locks_max(std::max(gauges.waiting_for_locks_max(), sample.waiting_for_locks()));
+  gauges.set_prepared_transactions_max(
+      std::max(gauges.prepared_transactions_max(), sample.prepared_transactions()));
+  gauges.set_replication_lag_bytes_max(
+      std::max(gauges.replication_lag_bytes_max(), sample.replication_lag_bytes()));
+}
+
+void Observation::AddPoint(const v1::Observed& observed, const Node& node) {
+  Point& added = points_.emplace_back();
+  added.phase = observed.phase();
+  v1::NodePoint& point = added.point;
+  const v1::NodeSample& now = observed.sample().sample();
+  point.set_second(observed.second());
+  point.set_node(observed.sample().node());
+  point.set_connections(now.connections());
+  point.set_active(now.active());
+  point.set_waiting_for_locks(now.waiting_for_locks());
+  point.set_from_nodes(now.from_nodes());
+  point.set_prepared_transactions(now.prepared_transactions());
+  point.set_replication_lag_bytes(now.replication_lag_bytes());
+  if (!node.newest) return;
+  const v1::NodeSample& before = *node.newest;
+  const double seconds = observed.at_s() - node.newest_s;
+  point.set_committed_per_s(PerSecond(before.committed(), now.committed(), seconds));
+  point.set_rows_written_per_s(PerSecond(RowsWritten(before), RowsWritten(now), seconds));
+  point.set_wal_bytes_per_s(PerSecond(before.wal_bytes(), now.wal_bytes(), seconds));
+  if (!CitusCountsOn(before, now)) return;
+  point.set_single_shard_per_s(PerSecond(before.citus().single_shard(), now.citus().single_shard(), seconds));
+  point.set_multi_shard_per_s(PerSecond(before.citus().multi_shard(), now.citus().multi_shard(), seconds));
+}
+
+v1::NodeWork Observation::WorkOf(uint32_t node, const Work& work, double seconds) const {
+  v1::NodeWork result = work.gauges;
+  result.set_node(node);
+  if (result.samples() > 0) {
+    result.set_connections_mean(result.connections_mean() / result.samples());
+    result.set_active_mean(result.active_mean() / result.samples());
+  }
+  const bool whole = work.before && work.after && CountsOn(*work.before, *work.after) && !work.out_of_reach;
+  result.set_partial(!whole);
+  const std::optional<v1::NodeSample>& from = whole ? work.before : work.first;
+  if (!from) return result;
+  const v1::NodeSample& to = whole ? *work.after : work.last;
+  if (!whole) seconds = work.last_s - work.first_s;
+  result.set_committed_per_s(PerSecond(from->committed(), to.committed(), seconds));
+  result.set_rolled_back_per_s(PerSecond(from->rolled_back(), to.rolled_back(), seconds));
+  result.set_rows_written_per_s(PerSecond(RowsWritten(*from), RowsWritten(to), seconds));
+  result.set_rows_read_per_s(PerSecond(from->rows_read(), to.rows_read(), seconds));
+  result.set_blocks_read_per_s(PerSecond(from->blocks_read(), to.blocks_read(), seconds));
+  result.set_wal_bytes_per_s(PerSecond(from->wal_bytes(), to.wal_bytes(), seconds));
+  result.set_deadlocks(to.deadlocks() >= from->deadlocks() ? to.deadlocks() - from->deadlocks() : 0);
+  if (CitusCountsOn(*from, to)) *result.mutable_citus() = Difference(from->citus(), to.citus());
+  return result;
+}
+
+void Observation::AddWork(uint32_t phase, v1::PhaseResult& result) const {
+  double written = 0;
+  for (uint32_t i = 0; i < nodes_.size(); ++i) {
+    const auto work = nodes_[i].phases.find(phase);
+    *result.add_nodes() =
+        WorkOf(i, work == nodes_[i].phases.end() ? Work() : work->second, result.duration_s());
+    if (nodes_[i].about.holds_shards()) written += result.nodes().rbegin()->rows_written_per_s();
+  }
+  if (written <= 0) return;
+  for (v1::NodeWork& node : *result.mutable_nodes()) {
+    if (nodes_[node.node()].about.holds_shards()) node.set_share(node.rows_written_per_s() / written);
+  }
+}
+
+std::vector<v1::TableSpread> Observation::Spreads() const {
+  std::vector<v1::DatabaseNode> about;
+  for (const Node& node : nodes_) about.push_back(node.about);
+  std::map<std::string, std::vector<RelationWork>> tables;
+  for (uint32_t i = 0; i < relations_.size(); ++i) {
+    const v1::Relation& relation = relations_[i];
+    if (relation.shard() == 0 || relation.reference() || relation.node() >= nodes_.size()) continue;
+    RelationWork work{.relation = relation};
+    const Node& node = nodes_[relation.node()];
+    const auto first = node.first_reading.find(i);
+    const auto last = node.last_reading.find(i);
+    if (first != node.first_reading.end() && last != node.last_reading.end() && !node.started_anew) {
+      work.known = RowsWritten(last->second) >= RowsWritten(first->second) &&
+                   last->second.scans() >= first->second.scans();
+      work.rows_written = RowsWritten(last->second) - RowsWritten(first->second);
+      work.scans = last->second.scans() - first->second.scans();
+      work.bytes = last->second.bytes();
+    }
+    if (const auto rows = rows_.find(i); rows != rows_.end()) work.rows = rows->second;
+    tables[relation.table()].push_back(std::move(work));
+  }
+  std::vector<v1::TableSpread> spreads;
+  for (const auto& [table, works] : tables) {
+    const bool used = std::any_of(works.begin(), works.end(), [](const RelationWork& work) {
+      return !work.known || work.rows_written > 0 || work.scans > 0 || work.rows.value_or(0) > 0;
+    });
+    if (used) spreads.push_back(MeasureSpread(works, about, {}));
+  }
+  return spreads;
+}
+
+void Observation::AddTo(const v1::Plan& plan, v1::RunResult& result) const {
+  if (nodes_.empty() && lacking_.empty()) return;
+  const auto name_of = [&plan](uint32_t phase) {
+    return phase < static_cast<uint32_t>(plan.phases_size()) ? plan.phases(static_cast<int>(phase)).name()
+                                                             : "";
+  };
+  for (v1::PhaseResult& phase : *result.mutable_phases()) {
+    for (int i = 0; i < plan.phases_size(); ++i) {
+      if (plan.phases(i).name() == phase.name()) AddWork(static_cast<uint32_t>(i), phase);
+    }
+  }
+  v1::Observation& observation = *result.mutable_observation();
+  for (const Node& node : nodes_) {
+    v1::DatabaseNode& about = *observation.add_nodes();
+    about = node.about;
+    if (node.samples > 0) about.set_sample_us(node.took_us / node.samples);
+  }
+  for (const auto& [phase, event] : events_) {
+    *observation.add_events() = event;
+    observation.mutable_events()->rbegin()->set_phase(name_of(phase));
+  }
+  for (v1::TableSpread& spread : Spreads()) *observation.add_tables() = std::move(spread);
+  for (const auto& [phase, point] : points_) {
+    *observation.add_timeline() = point;
+    observation.mutable_timeline()->rbegin()->set_phase(name_of(phase));
+  }
+  for (const std::string& lacking : lacking_) observation.add_lacking(lacking);
+}
+
+}  // namespace trunkload
