@@ -266,7 +266,7 @@ void ApplicationServer::Send(Link& link, int64_t now) {
     link.ended_early = step == Client::Step::kDone || step == Client::Step::kFailed;
     return link.ended_early ? WakeAt(link, now) : OnStep(link, step);
   }
-  insert->Fill(keys_);
+  insert->Fill(keys_, parts_.recorder, link.transaction.script);
   // Making many rows takes time that is not the database's.
   link.transaction.times.sent = insert->rows() == 1 ? now : parts_.clock.MonotonicNanos();
   if (!insert->Send(link.connection, !reconnect_mode())) OnBroken(link);
@@ -342,12 +342,15 @@ void ApplicationServer::End(Link& link, std::string_view error, uint64_t rows) {
   const int64_t now = parts_.clock.MonotonicNanos();
   InFlight& transaction = link.transaction;
   transaction.times.ended = now;
-  const bool text = parts_.scripts.text(transaction.script) != nullptr;
+  TextScript* const text = parts_.scripts.text(transaction.script);
+  // One that ended before it was sent has no key.
+  if (text != nullptr && text->has_key() && transaction.times.sent != 0)
+    clients_.client(ClientOf(link)).RecordKey();
   bool aborted = false;
   if (error.empty()) [[likely]] {
     parts_.recorder.Record(transaction.script, transaction.times, rows);
   } else {
-    const Client* client = text ? &clients_.client(ClientOf(link)) : nullptr;
+    const Client* client = text != nullptr ? &clients_.client(ClientOf(link)) : nullptr;
     RecordFailure(link, error, client != nullptr ? client->message() : link.connection.reason(), now);
     aborted = client != nullptr && client->must_end();
   }

@@ -87,6 +87,14 @@ bool Client::must_end() const {
   return of_script || (!script_->continue_on_error() && !IsSerializationFailureOrDeadlock(error_));
 }
 
+void Client::RecordKey() {
+  const uint32_t variable = *script_->key();
+  if (!variables_.defined(variable)) return;
+  const absl::StatusOr<Value> value = variables_.Get(variable);
+  if (value.ok() && value->type() == Value::Type::kInteger)
+    parts_.recorder.RecordKey(script_->number(), value->integer());
+}
+
 void Client::CommandDone(const Command& command) {
   if (!script_->per_command()) [[likely]]
     return;

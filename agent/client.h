@@ -59,6 +59,8 @@ class Client {
   Step OnAnswer(PqConnection& connection);
   Step OnShell(PqConnection& connection);
   Step Advance(PqConnection& connection);
+  // Tells the recorder of the transaction's key, where its script has one and that is a whole number.
+  void RecordKey();
   // After kFailed, where may_retry(): the transaction once more, with the same random numbers.
   Step Retry(PqConnection& connection);
   // The transaction is given up, whatever was under way.

@@ -51,13 +51,20 @@ InsertScript::InsertScript(const v1::Script& script, size_t number)
   }
 }
 
-void InsertScript::Fill(KeySource& keys) {
+int64_t InsertScript::NextKey(KeySource& keys, Recorder& recorder, uint32_t number) const {
+  const int64_t key = keys.Next(keys_);
+  if (keys_.distribution() != v1::KEY_DISTRIBUTION_SEQUENTIAL) recorder.RecordKey(number, key);
+  return key;
+}
+
+void InsertScript::Fill(KeySource& keys, Recorder& recorder, uint32_t number) {
   if (builtin_ == v1::BUILTIN_INSERT_COPY) {
     copy_buffer_.clear();
-    for (uint32_t i = 0; i < rows_; ++i) AppendCopyRow(keys.Next(keys_));
+    for (uint32_t i = 0; i < rows_; ++i) AppendCopyRow(NextKey(keys, recorder, number));
     return;
   }
-  for (uint32_t i = 0; i < rows_; ++i) FillRow(row_buffers_[i], keys.Next(keys_), i * kColumns);
+  for (uint32_t i = 0; i < rows_; ++i)
+    FillRow(row_buffers_[i], NextKey(keys, recorder, number), i * kColumns);
 }
 
 bool InsertScript::Send(PqConnection& connection, bool prepared) {

@@ -6,6 +6,7 @@
 
 #include "agent/key_source.h"
 #include "agent/pq_connection.h"
+#include "agent/recorder.h"
 #include "trunkload/v1/plan.pb.h"
 
 namespace trunkload {
@@ -19,8 +20,9 @@ class InsertScript {
 
   const Statement& statement() const { return statement_; }
   uint32_t rows() const { return rows_; }
-  // Makes the rows of the next transaction.
-  void Fill(KeySource& keys);
+  // Makes the rows of the next transaction, script `number`; where keys may come again, the recorder is told
+  // of them.
+  void Fill(KeySource& keys, Recorder& recorder, uint32_t number);
   // Sends them on an idle connection; false where that broke it. `prepared`: the connection has prepared
   // statement() before.
   bool Send(PqConnection& connection, bool prepared);
@@ -32,6 +34,7 @@ class InsertScript {
     char name[32];
     char email[48];
   };
+  int64_t NextKey(KeySource& keys, Recorder& recorder, uint32_t number) const;
   void FillRow(Row& row, int64_t key, size_t first_parameter);
   void AppendCopyRow(int64_t key);
 

@@ -69,6 +69,8 @@ class Recorder {
     current_->scripts[script].retried += 1;
     current_->scripts[script].retries += retries;
   }
+  // That a transaction of the script reads or writes.
+  void RecordKey(uint32_t script, int64_t key) { current_->scripts[script].keys.Count(key); }
   void RecordAbortedClient() { ++current_->aborted_clients; }
   void RecordCommand(uint32_t script, size_t command, int64_t nanos) {
     current_->scripts[script].commands[command].latency.Record(nanos);

@@ -58,12 +58,14 @@ void ScriptSlice::Merge(const ScriptSlice& other) {
   send_lag.Merge(other.send_lag);
   failed.Merge(other.failed);
   for (size_t i = 0; i < commands.size(); ++i) commands[i].Merge(other.commands[i]);
+  keys.Merge(other.keys);
 }
 
 void ScriptSlice::Clear() {
   offered = transactions = rows = dropped = skipped = late = retried = retries = 0;
   errors.Clear();
   error_messages.clear();
+  keys.Clear();
   for (CommandSlice& command : commands) command.Clear();
   for (Histogram* histogram : {&response, &service, &pool_wait, &send_lag, &failed}) histogram->Clear();
 }
@@ -126,6 +128,7 @@ v1::Interval Slice::ToInterval(uint32_t phase, uint64_t number) const {
       to.set_failures(command.failures);
       to.set_retries(command.retries);
     }
+    if (slice.keys.counted() > 0) *script.mutable_keys() = slice.keys.ToProto();
   }
   *interval.mutable_schedule_lag() = schedule_lag.ToProto();
   interval.set_reactor_cpu_ns(reactor_cpu_ns);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "agent/error_counts.h"
+#include "common/frequent_keys.h"
 #include "common/histogram.h"
 #include "trunkload/v1/fleet.pb.h"
 
@@ -43,6 +44,7 @@ struct ScriptSlice {
   Histogram send_lag;
   Histogram failed;
   std::vector<CommandSlice> commands;
+  FrequentKeys keys;
 
   // Keeps the message of the first error of each kind.
   void AddError(std::string_view code, std::string_view message);

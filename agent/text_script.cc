@@ -16,7 +16,8 @@ TextScript::TextScript(Script parsed, const v1::Script& script, const VariableNa
       max_tries_(script.max_tries()),
       continue_on_error_(script.continue_on_error()),
       per_command_(script.per_command()),
-      first_mark_(first_mark) {
+      first_mark_(first_mark),
+      key_(script.distribution_key().empty() ? std::nullopt : names.Find(script.distribution_key())) {
   for (const auto& [name, text] : script.variables()) {
     if (const std::optional<uint32_t> variable = names.Find(name)) variables_.emplace_back(*variable, text);
   }

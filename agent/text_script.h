@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,6 +32,9 @@ class TextScript {
   uint32_t max_tries() const { return max_tries_; }
   bool continue_on_error() const { return continue_on_error_; }
   bool per_command() const { return per_command_; }
+  // The variable that holds its distribution key; none where it has none.
+  bool has_key() const { return key_.has_value(); }
+  const std::optional<uint32_t>& key() const { return key_; }
   bool simple() const { return mode_ == v1::QUERY_MODE_SIMPLE; }
   size_t IndexOf(const Command& command) const {
     return static_cast<size_t>(&command - script_.commands.data());
@@ -62,6 +66,7 @@ class TextScript {
   const bool continue_on_error_;
   const bool per_command_;
   const size_t first_mark_;
+  const std::optional<uint32_t> key_;
   std::vector<std::pair<uint32_t, std::string>> variables_;
   std::vector<Statement> statements_;
   // Of one statement.

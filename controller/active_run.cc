@@ -49,6 +49,27 @@ v1::Progress::Stage ToProto(RunState::Stage stage, bool first_phase) {
   return v1::Progress::STAGE_DRAINING;
 }
 
+// How many keys are named at most, and from which share of all on.
+constexpr size_t kHotKeys = 10;
+constexpr double kHotShare = 0.005;
+
+bool IsHot(const FrequentKeys& keys, const FrequentKeys::Key& key) {
+  return static_cast<double>(key.count) >= kHotShare * static_cast<double>(keys.counted());
+}
+
+std::vector<v1::KeyFrequency> HotKeysOf(const FrequentKeys& keys) {
+  std::vector<v1::KeyFrequency> hot;
+  const auto all = static_cast<double>(keys.counted());
+  for (const FrequentKeys::Key& key : keys.Keys()) {
+    if (hot.size() == kHotKeys || !IsHot(keys, key)) break;
+    v1::KeyFrequency& frequency = hot.emplace_back();
+    frequency.set_key(key.key);
+    frequency.set_share_low(static_cast<double>(key.count) / all);
+    frequency.set_share_high(static_cast<double>(key.count + keys.undercount()) / all);
+  }
+  return hot;
+}
+
 std::string CutReason(const v1::PhaseEnded& ended) {
   switch (ended.cut()) {
     case v1::PhaseEnded::CUT_LEASE:
@@ -554,8 +575,16 @@ void ActiveRun::Do(const RunState::ReadDatabase& command) {
   observation_.Ask(command.last);
   if (!observation_.awaits()) {
     events_.emplace_back(RunState::DatabaseRead{});
+  } else if (command.last) {
+    FrequentKeys keys = result_.keys();
+    keys.Merge(phases_.keys());
+    std::vector<int64_t> hottest;
+    for (const FrequentKeys::Key& key : keys.Keys()) {
+      if (hottest.size() < kHotKeys && IsHot(keys, key)) hottest.push_back(key.key);
+    }
+    outside_.ReadDatabaseLast(hottest);
   } else {
-    outside_.ReadDatabase(command.last);
+    outside_.ReadDatabase();
   }
 }
 
@@ -658,7 +687,7 @@ void ActiveRun::Do(const RunState::Finish& command) {
   for (std::string& warning : PreflightWarnings(plan_, server_.connections()))
     result.mutable_verdict()->add_notes(absl::StrCat("before the start: ", warning));
   for (v1::SetUpStep& step : set_up_) *result.mutable_run()->add_set_up() = std::move(step);
-  observation_.AddTo(plan_, result);
+  observation_.AddTo(plan_, HotKeysOf(result_.keys()), result);
   outcome_ = std::move(result);
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -39,8 +40,10 @@ class ControllerOutside {
   // Has the database watched, on threads of its own, until StopObserving; all that is seen comes through
   // Controller::OnObserved.
   virtual void StartObserving(const v1::Plan& /*plan*/) {}
-  // Every node is to be read now; `last`: once it stands still, and with the rows it holds.
-  virtual void ReadDatabase(bool /*last*/) {}
+  // Every node is to be read now.
+  virtual void ReadDatabase() {}
+  // The same, once they stand still, with the rows they hold, and the shards that these keys are in.
+  virtual void ReadDatabaseLast(const std::vector<int64_t>& /*keys*/) {}
   virtual void StopObserving() {}
   // Writes it to disk; the answer comes through Controller::OnSaved. One at a time.
   virtual void Save(RunSnapshot snapshot) = 0;

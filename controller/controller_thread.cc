@@ -280,13 +280,12 @@ void ControllerThread::StartObserving(const v1::Plan& plan) {
   });
 }
 
-void ControllerThread::ReadDatabase(bool last) {
-  if (!observer_) return;
-  if (last) {
-    observer_->ReadLast();
-  } else {
-    observer_->Read();
-  }
+void ControllerThread::ReadDatabase() {
+  if (observer_) observer_->Read();
+}
+
+void ControllerThread::ReadDatabaseLast(const std::vector<int64_t>& keys) {
+  if (observer_) observer_->ReadLast(keys);
 }
 
 void ControllerThread::StopObserving() {

@@ -84,7 +84,8 @@ class ControllerThread : private ControllerOutside {
   void Prepare(const v1::Plan& plan, TargetPreparation::Part part);
   void CancelPrepareTarget() override;
   void StartObserving(const v1::Plan& plan) override;
-  void ReadDatabase(bool last) override;
+  void ReadDatabase() override;
+  void ReadDatabaseLast(const std::vector<int64_t>& keys) override;
   void StopObserving() override;
   void OnProgress(const v1::Progress& progress) override;
   void OnTransactions(uint32_t agent, int64_t phase_start_us, const v1::TransactionLog& log) override;

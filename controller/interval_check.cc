@@ -6,6 +6,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "common/frequent_keys.h"
 #include "common/histogram.h"
 
 namespace trunkload {
@@ -81,6 +82,7 @@ absl::Status CheckScript(const v1::ScriptInterval& script, size_t commands) {
     if (absl::Status status = Histogram::Check(*histogram); !status.ok()) return status;
   }
   if (absl::Status status = CheckCommands(script, commands); !status.ok()) return status;
+  if (absl::Status status = FrequentKeys::Check(script.keys()); !status.ok()) return status;
   if (absl::Status status = CheckMessages(script.error_messages()); !status.ok()) return status;
   return CheckErrors(script.errors());
 }

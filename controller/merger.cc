@@ -53,10 +53,12 @@ v1::ScriptInterval ToProto(const Merger::Script& script) {
     to.set_failures(command.failures);
     to.set_retries(command.retries);
   }
+  if (script.keys.counted() > 0) *proto.mutable_keys() = script.keys.ToProto();
   return proto;
 }
 
 absl::Status CheckHistograms(const v1::ScriptInterval& script, size_t commands) {
+  if (absl::Status status = FrequentKeys::Check(script.keys()); !status.ok()) return status;
   if (static_cast<size_t>(script.commands_size()) != commands)
     return absl::InvalidArgumentError("commands that the plan's script does not have");
   std::vector<const v1::Histogram*> histograms = {&script.response(), &script.service(), &script.pool_wait(),
@@ -164,6 +166,7 @@ void Merger::MergeScript(const v1::ScriptInterval& from, Script& into) {
   into.pool_wait.MergeChecked(from.pool_wait());
   into.send_lag.MergeChecked(from.send_lag());
   into.failed.MergeChecked(from.failed());
+  into.keys.Merge(from.keys());
 }
 
 void Merger::MergeScripts(const v1::Interval& interval) {

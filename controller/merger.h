@@ -9,6 +9,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/frequent_keys.h"
 #include "common/histogram.h"
 #include "controller/controller_outside.h"
 #include "controller/series.h"
@@ -45,6 +46,7 @@ class Merger {
     Histogram pool_wait;
     Histogram send_lag;
     Histogram failed;
+    FrequentKeys keys;
     // All of the script's, where it asks for that; else none.
     std::vector<Command> commands;
   };

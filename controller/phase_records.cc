@@ -116,6 +116,14 @@ absl::Status PhaseRecords::Restore(std::vector<RunSnapshot::Phase> phases) {
   return absl::OkStatus();
 }
 
+FrequentKeys PhaseRecords::keys() const {
+  FrequentKeys keys;
+  for (const auto& [phase, record] : records_) {
+    for (const Merger::Script& script : record.merger.scripts()) keys.Merge(script.keys);
+  }
+  return keys;
+}
+
 void PhaseRecords::Finish() {
   for (const auto& [phase, record] : records_) {
     if (record.begun) result_.AddPhase(phase, record.seconds, record.merger, record.starts);

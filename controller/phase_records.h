@@ -44,6 +44,8 @@ class PhaseRecords {
   std::vector<RunSnapshot::Phase> TakeChanged();
   // INVALID_ARGUMENT where they are not this plan's.
   absl::Status Restore(std::vector<RunSnapshot::Phase> phases);
+  // Those of phases that are not in the result yet.
+  FrequentKeys keys() const;
   // All that are left go into the result: the run has ended.
   void Finish();
 

@@ -73,6 +73,7 @@ Merger::Script Total(const Merger& merger) {
     total.pool_wait.Merge(script.pool_wait);
     total.send_lag.Merge(script.send_lag);
     total.failed.Merge(script.failed);
+    total.keys.Merge(script.keys);
   }
   return total;
 }

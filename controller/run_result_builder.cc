@@ -80,6 +80,7 @@ void RunResultBuilder::AddPhase(uint32_t phase, double seconds, const Merger& me
   facts.aborted_clients = merger.aborted_clients();
   if (facts.aborted_clients > 0) facts.abort_reason = AbortReason(plan_, merger);
   AddToAgents(planned, merger, starts, facts);
+  keys_.Merge(total.keys);
   if (planned.record() && !plan_.objectives().empty()) added.total = std::move(total);
 }
 

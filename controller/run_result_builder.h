@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/frequent_keys.h"
 #include "common/histogram.h"
 #include "controller/controller_outside.h"
 #include "controller/merger.h"
@@ -41,6 +42,9 @@ class RunResultBuilder {
   // agents that said when they began. Phases may come in any order, each once.
   void AddPhase(uint32_t phase, double seconds, const Merger& merger, const std::map<AgentId, Start>& starts);
 
+  // Of all phases that were added.
+  const FrequentKeys& keys() const { return keys_; }
+
   v1::RunResult Build(bool cancelled) const;
 
  private:
@@ -66,6 +70,7 @@ class RunResultBuilder {
   std::map<AgentId, Agent> agents_;
   std::map<uint32_t, Phase> phases_;
   std::vector<v1::Loss> losses_;
+  FrequentKeys keys_;
   RunFacts facts_;
 };
 

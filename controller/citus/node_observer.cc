@@ -48,8 +48,9 @@ void NodeObserver::Read() {
   order_ = std::max(order_, Order::kRead);
 }
 
-void NodeObserver::ReadLast() {
+void NodeObserver::ReadLast(std::vector<int64_t> keys) {
   absl::MutexLock lock(&mutex_);
+  keys_ = std::move(keys);
   order_ = std::max(order_, Order::kReadLast);
 }
 
@@ -172,8 +173,25 @@ absl::Status NodeObserver::ReportLast() {
   v1::Observed observed;
   *observed.mutable_sample() = *std::move(sample);
   sink_(std::move(observed));
+  FindKeys();
   CountRows();
   return absl::OkStatus();
+}
+
+void NodeObserver::FindKeys() {
+  std::vector<int64_t> keys;
+  {
+    absl::MutexLock lock(&mutex_);
+    keys = keys_;
+  }
+  if (task_.elsewhere || keys.empty()) return;
+  const absl::StatusOr<std::string> json = Ask(KeysQuery(task_.relations, keys), kTimeout);
+  if (!json.ok()) return;
+  const absl::StatusOr<v1::Observed::Keys> places = ParseKeys(*json);
+  if (!places.ok()) return;
+  v1::Observed observed;
+  *observed.mutable_keys() = *places;
+  sink_(std::move(observed));
 }
 
 void NodeObserver::CountRows() {

@@ -45,8 +45,9 @@ class NodeObserver {
 
   // A sample with relations, as soon as it can; Unreachable where that can't be.
   void Read() ABSL_LOCKS_EXCLUDED(mutex_);
-  // The same once the server's counters stand still, and the rows of its relations.
-  void ReadLast() ABSL_LOCKS_EXCLUDED(mutex_);
+  // The same once the server's counters stand still; the shards of the keys, where this is the target's own
+  // node; and the rows of its relations.
+  void ReadLast(std::vector<int64_t> keys) ABSL_LOCKS_EXCLUDED(mutex_);
   // Does not wait.
   void Cancel() ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -62,6 +63,7 @@ class NodeObserver {
   absl::StatusOr<v1::Observed::Sample> Sample(bool relations);
   absl::Status Report(bool reading);
   absl::Status ReportLast();
+  void FindKeys();
   void CountRows();
   void TellUnreachable(const absl::Status& why, bool awaited);
 
@@ -78,6 +80,7 @@ class NodeObserver {
 
   absl::Mutex mutex_;
   Order order_ ABSL_GUARDED_BY(mutex_) = Order::kNone;
+  std::vector<int64_t> keys_ ABSL_GUARDED_BY(mutex_);
   std::thread thread_;
 };
 

@@ -1,5 +1,6 @@
 #include "controller/citus/node_queries.h"
 
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -237,6 +238,27 @@ std::string CountQuery(const std::vector<v1::Relation>& relations, uint32_t node
       absl::StrJoin(counts, " UNION ALL "), ") n(place, rows)");
 }
 
+std::string KeysQuery(const std::vector<v1::Relation>& relations, const std::vector<int64_t>& keys) {
+  std::set<std::string> tables;
+  for (const v1::Relation& relation : relations) {
+    if (relation.has_hash_min()) tables.insert(Literal(relation.table()));
+  }
+  if (tables.empty() || keys.empty()) return "SELECT '{}'";
+  // Of a column of another type a whole number is no key.
+  return absl::StrCat(
+      "SELECT pg_catalog.json_build_object('places', "
+      "pg_catalog.json_agg(pg_catalog.json_build_object('table', t.name, "
+      "'key', k, 'shard', pg_catalog.get_shard_id_for_distribution_column(t.name::regclass, k)))) FROM "
+      "pg_catalog.unnest(ARRAY[",
+      absl::StrJoin(tables, ", "), "]::text[]) t(name), pg_catalog.unnest(ARRAY[", absl::StrJoin(keys, ", "),
+      "]::bigint[]) k, pg_catalog.pg_dist_partition p, pg_catalog.pg_attribute a WHERE p.logicalrelid = "
+      "t.name::regclass "
+      "AND a.attrelid = p.logicalrelid AND a.attname = pg_catalog.column_to_column_name(p.logicalrelid, "
+      "p.partkey) "
+      "AND (a.atttypid = 'pg_catalog.int8'::regtype OR a.atttypid = 'pg_catalog.int4'::regtype AND k BETWEEN "
+      "-2147483648 AND 2147483647)");
+}
+
 absl::StatusOr<v1::Observed::Nodes> ParseNodes(absl::string_view json) {
   return Parse<v1::Observed::Nodes>(json);
 }
@@ -247,6 +269,10 @@ absl::StatusOr<v1::Observed::Sample> ParseSample(absl::string_view json) {
 
 absl::StatusOr<v1::Observed::Rows> ParseRows(absl::string_view json) {
   return Parse<v1::Observed::Rows>(json);
+}
+
+absl::StatusOr<v1::Observed::Keys> ParseKeys(absl::string_view json) {
+  return Parse<v1::Observed::Keys>(json);
 }
 
 absl::StatusOr<v1::DatabaseNode> ParseSettings(absl::string_view json) {

@@ -45,10 +45,15 @@ std::string ThroughCoordinator(const v1::DatabaseNode& node, const std::string& 
 // How many rows each relation of the node has, as Observed.Rows.
 std::string CountQuery(const std::vector<v1::Relation>& relations, uint32_t node);
 
+// Which shards of hash-distributed tables whole-number keys are in, as Observed.Keys; to be asked of the
+// target.
+std::string KeysQuery(const std::vector<v1::Relation>& relations, const std::vector<int64_t>& keys);
+
 // INVALID_ARGUMENT where the text is not such a message; what it has besides is passed over.
 absl::StatusOr<v1::Observed::Nodes> ParseNodes(absl::string_view json);
 absl::StatusOr<v1::Observed::Sample> ParseSample(absl::string_view json);
 absl::StatusOr<v1::Observed::Rows> ParseRows(absl::string_view json);
+absl::StatusOr<v1::Observed::Keys> ParseKeys(absl::string_view json);
 absl::StatusOr<v1::DatabaseNode> ParseSettings(absl::string_view json);
 
 }  // namespace trunkload

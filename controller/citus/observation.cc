@@ -86,6 +86,10 @@ void Observation::Add(const v1::Observed& observed) {
                  absl::StrCat("its rows could not be counted: ", observed.rows().failure()));
       }
       break;
+    case v1::Observed::kKeys:
+      for (const v1::Observed::Keys::Place& place : observed.keys().places())
+        shard_of_key_[{place.table(), place.key()}] = place.shard();
+      break;
     case v1::Observed::kFailure:
       failed_ = true;
       awaited_.clear();
@@ -229,7 +233,7 @@ void Observation::AddWork(uint32_t phase, v1::PhaseResult& result) const {
   }
 }
 
-std::vector<v1::TableSpread> Observation::Spreads() const {
+std::vector<v1::TableSpread> Observation::Spreads(const std::vector<v1::KeyFrequency>& hot_keys) const {
   std::vector<v1::DatabaseNode> about;
   for (const Node& node : nodes_) about.push_back(node.about);
   std::map<std::string, std::vector<RelationWork>> tables;
@@ -255,12 +259,21 @@ std::vector<v1::TableSpread> Observation::Spreads() const {
     const bool used = std::any_of(works.begin(), works.end(), [](const RelationWork& work) {
       return !work.known || work.rows_written > 0 || work.scans > 0 || work.rows.value_or(0) > 0;
     });
-    if (used) spreads.push_back(MeasureSpread(works, about, {}));
+    if (!used) continue;
+    std::vector<v1::KeyFrequency> keys;
+    for (v1::KeyFrequency key : hot_keys) {
+      const auto shard = shard_of_key_.find({table, key.key()});
+      if (shard == shard_of_key_.end()) continue;
+      key.set_shard(shard->second);
+      keys.push_back(std::move(key));
+    }
+    spreads.push_back(MeasureSpread(works, about, keys));
   }
   return spreads;
 }
 
-void Observation::AddTo(const v1::Plan& plan, v1::RunResult& result) const {
+void Observation::AddTo(const v1::Plan& plan, const std::vector<v1::KeyFrequency>& hot_keys,
+                        v1::RunResult& result) const {
   if (nodes_.empty() && lacking_.empty()) return;
   const auto name_of = [&plan](uint32_t phase) {
     return phase < static_cast<uint32_t>(plan.phases_size()) ? plan.phases(static_cast<int>(phase)).name()
@@ -281,7 +294,7 @@ void Observation::AddTo(const v1::Plan& plan, v1::RunResult& result) const {
     *observation.add_events() = event;
     observation.mutable_events()->rbegin()->set_phase(name_of(phase));
   }
-  for (v1::TableSpread& spread : Spreads()) *observation.add_tables() = std::move(spread);
+  for (v1::TableSpread& spread : Spreads(hot_keys)) *observation.add_tables() = std::move(spread);
   for (const auto& [phase, point] : points_) {
     *observation.add_timeline() = point;
     observation.mutable_timeline()->rbegin()->set_phase(name_of(phase));

@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "trunkload/v1/observation.pb.h"
@@ -28,7 +29,9 @@ class Observation {
   std::vector<v1::Observed> TakeNew() { return std::exchange(new_, {}); }
 
   // Into a result that holds its phases: what became of nodes in each, and the rest of it.
-  void AddTo(const v1::Plan& plan, v1::RunResult& result) const;
+  // `hot_keys`: the most frequent of those that agents wrote, without their shards.
+  void AddTo(const v1::Plan& plan, const std::vector<v1::KeyFrequency>& hot_keys,
+             v1::RunResult& result) const;
 
  private:
   // One node in one phase.
@@ -74,12 +77,14 @@ class Observation {
   void AddEvent(const v1::Observed& observed, uint32_t node, std::string text);
   v1::NodeWork WorkOf(uint32_t node, const Work& work, double seconds) const;
   void AddWork(uint32_t phase, v1::PhaseResult& result) const;
-  std::vector<v1::TableSpread> Spreads() const;
+  std::vector<v1::TableSpread> Spreads(const std::vector<v1::KeyFrequency>& hot_keys) const;
 
   std::vector<Node> nodes_;
   std::vector<v1::Relation> relations_;
   std::vector<std::string> lacking_;
   std::map<uint32_t, uint64_t> rows_;
+  // By table and key.
+  std::map<std::pair<std::string, int64_t>, uint64_t> shard_of_key_;
   std::vector<Point> points_;
   std::vector<Event> events_;
   bool failed_ = false;

@@ -28,10 +28,11 @@ void Observer::Read() {
   for (const auto& node : nodes_) node->Read();
 }
 
-void Observer::ReadLast() {
+void Observer::ReadLast(const std::vector<int64_t>& keys) {
   absl::MutexLock lock(&mutex_);
+  keys_ = keys;
   read_last_ = nodes_.empty();
-  for (const auto& node : nodes_) node->ReadLast();
+  for (const auto& node : nodes_) node->ReadLast(keys);
 }
 
 void Observer::Cancel() {
@@ -103,7 +104,7 @@ void Observer::Start(const v1::Observed::Nodes& nodes, const ServerObjects& obje
     nodes_.push_back(std::make_unique<NodeObserver>(
         std::move(task), [this](v1::Observed observed) { sink_(std::move(observed)); }));
     if (read_) nodes_.back()->Read();
-    if (read_last_) nodes_.back()->ReadLast();
+    if (read_last_) nodes_.back()->ReadLast(keys_);
   }
 }
 

@@ -32,7 +32,7 @@ class Observer {
   // they are.
   void Read() ABSL_LOCKS_EXCLUDED(mutex_);
   // The same, and Rows follow from each node that has answered with a reading.
-  void ReadLast() ABSL_LOCKS_EXCLUDED(mutex_);
+  void ReadLast(const std::vector<int64_t>& keys) ABSL_LOCKS_EXCLUDED(mutex_);
   // Does not wait.
   void Cancel() ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -50,6 +50,7 @@ class Observer {
   // Asked for before there was any node.
   bool read_ ABSL_GUARDED_BY(mutex_) = false;
   bool read_last_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<int64_t> keys_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::unique_ptr<NodeObserver>> nodes_ ABSL_GUARDED_BY(mutex_);
   std::thread thread_;
 };

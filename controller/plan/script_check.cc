@@ -182,6 +182,7 @@ class ScriptCheck {
     if (script.max_tries() != 1) only_in_text("max_tries");
     if (!script.continue_on_error()) only_in_text("continue_on_error");
     if (script.per_command()) only_in_text("per_command");
+    if (!script.distribution_key().empty()) only_in_text("distribution_key");
   }
 
   void Variables(const std::string& field, const google::protobuf::Map<std::string, std::string>& variables) {
@@ -215,9 +216,18 @@ class ScriptCheck {
       if (parsed.ok())
         status =
             parsed->CheckRunnable({.shell = true, .pipelines = script.query_mode() != v1::QUERY_MODE_SIMPLE});
+      if (parsed.ok()) DistributionKey(i, script);
       if (parsed.ok() && script.per_command()) measured_commands_ += parsed->commands.size();
     }
     if (!status.ok()) WrongInside(field, Indented(status.message()));
+  }
+
+  void DistributionKey(int i, const v1::Script& script) {
+    VariableNames used;
+    if (script.distribution_key().empty() || !ParseScript(ScriptSource("", script.text()), used).ok()) return;
+    if (used.Find(script.distribution_key())) return;
+    Wrong(ScriptField(i, "distribution_key"), QuotedText(script.distribution_key()),
+          " is no variable of the script; expected the name of one that it uses");
   }
 
   // `message` begins with the place: "FILE:LINE:COLUMN: ", without FILE for a text that stands in the plan.

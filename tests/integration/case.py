@@ -122,6 +122,19 @@ class DatabaseCase(Case):
         )
 
 
+class CitusCase(Case):
+    """Cases of one class share one throwaway cluster of a coordinator and two workers."""
+
+    @classmethod
+    def setUpClass(cls):
+        if not lab.citus_installed():
+            raise unittest.SkipTest("the citus extension is not installed for this PostgreSQL")
+        cls.database_lab = lab.Lab()
+        cls.addClassCleanup(cls.database_lab.close)
+        cls.cluster = lab.CitusCluster(cls.database_lab)
+        cls.addClassCleanup(cls.cluster.close)
+
+
 def main():
     """Ends with 77 where everything was skipped, so that ctest says so too."""
     program = unittest.main(exit=False, verbosity=2)

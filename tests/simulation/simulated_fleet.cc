@@ -508,7 +508,7 @@ void SimulatedFleet::StartObserving(const v1::Plan&) {
   Observe(std::move(observed));
 }
 
-void SimulatedFleet::ReadDatabase(bool last) {
+void SimulatedFleet::Read(bool last) {
   for (uint32_t node = 0; node < kNodes; ++node) {
     const int64_t fate = Between(0, 99);
     if (fate == 0) continue;

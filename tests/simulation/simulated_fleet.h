@@ -96,7 +96,9 @@ class SimulatedFleet : public ControllerOutside {
   void CancelPrepareTarget() override { ++preparation_; }
   // Three nodes, which answer late, or not, or can't be found.
   void StartObserving(const v1::Plan& plan) override;
-  void ReadDatabase(bool last) override;
+  void ReadDatabase() override { Read(false); }
+  void ReadDatabaseLast(const std::vector<int64_t>&) override { Read(true); }
+  void Read(bool last);
   void StopObserving() override { ++observer_; }
   void Observe(v1::Observed observed);
   void Save(RunSnapshot snapshot) override;

@@ -327,6 +327,36 @@ class Database:
         self.stop("immediate")
 
 
+class CitusCluster:
+    """A throwaway coordinator with workers, each a Database."""
+
+    SETTINGS = {
+        "shared_preload_libraries": "citus",
+        "citus.enable_statistics_collection": "off",
+        "citus.node_conninfo": "sslmode=disable",
+        "citus.enable_stat_counters": "on",
+        "wal_level": "logical",
+        "max_prepared_transactions": 200,
+    }
+
+    def __init__(self, lab, workers=2, settings=None):
+        self.nodes = [Database(lab, settings={**self.SETTINGS, **(settings or {})}) for _ in range(workers + 1)]
+        self.coordinator, self.workers = self.nodes[0], self.nodes[1:]
+        for node in self.nodes:
+            node.query("CREATE EXTENSION citus")
+        self.coordinator.query(f"SELECT citus_set_coordinator_host('127.0.0.1', {self.coordinator.port})")
+        for worker in self.workers:
+            self.coordinator.query(f"SELECT citus_add_node('127.0.0.1', {worker.port})")
+        self.conninfo = self.coordinator.conninfo
+
+    def query(self, sql):
+        return self.coordinator.query(sql)
+
+    def close(self):
+        for node in self.nodes:
+            node.close()
+
+
 def main():
     if postgres_bin() is None:
         print("Tests on a real PostgreSQL are skipped: it is not installed (package postgresql-15).")

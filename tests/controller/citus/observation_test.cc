@@ -93,7 +93,7 @@ class ObservationTest : public testing::Test {
       phase.set_name(name);
       phase.set_duration_s(10);
     }
-    observation.AddTo(TwoPhases(), result);
+    observation.AddTo(TwoPhases(), {}, result);
     return result;
   }
 
@@ -224,8 +224,8 @@ TEST_F(ObservationTest, AddedAgainItIsTheSame) {
   result.add_phases()->set_name("one");
   result.mutable_phases(0)->set_duration_s(10);
   v1::RunResult result_again = result;
-  observation.AddTo(TwoPhases(), result);
-  again.AddTo(TwoPhases(), result_again);
+  observation.AddTo(TwoPhases(), {}, result);
+  again.AddTo(TwoPhases(), {}, result_again);
   EXPECT_EQ(result.SerializeAsString(), result_again.SerializeAsString());
 }
 

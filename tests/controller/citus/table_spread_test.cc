@@ -68,7 +68,7 @@ TEST(TableSpreadTest, AHotKeyIsNamedWithItsShardAndWorker) {
   auto works = Shards(2);
   for (int row = 0; row < 20000; ++row) Write(works, random() % 10 < 4 ? 11 : random() % kShards);
   v1::KeyFrequency key;
-  key.set_key("17");
+  key.set_key(17);
   key.set_share_low(0.395);
   key.set_share_high(0.404);
   key.set_shard(102011);
@@ -84,7 +84,7 @@ TEST(TableSpreadTest, AKeyOfAnotherShardIsNotBlamed) {
   auto works = Shards(2);
   for (size_t shard = 0; shard < kShards; ++shard) Write(works, shard, shard == 11 ? 20000 : 1000);
   v1::KeyFrequency key;
-  key.set_key("17");
+  key.set_key(17);
   key.set_share_high(0.3);
   key.set_shard(102012);
   EXPECT_THAT(MeasureSpread(works, Cluster(2), {key}).verdict(), Not(HasSubstr("hot")));

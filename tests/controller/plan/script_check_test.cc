@@ -166,7 +166,8 @@ TEST(ScriptCheckTest, InsertsTakeOnlyWhatIsForThem) {
   EXPECT_THAT(ErrorOf("- {builtin: insert-single, variables: {batch: 1}}"),
               HasSubstr("scripts.0.variables.batch: unknown; insert-single has no variables"));
   for (const char* option :
-       {"query_mode: simple", "max_tries: 2", "continue_on_error: false", "per_command: true"}) {
+       {"query_mode: simple", "max_tries: 2", "continue_on_error: false", "per_command: true",
+        "distribution_key: id"}) {
     const std::string field(option, absl::string_view(option).find(':'));
     EXPECT_THAT(
         ErrorOf(absl::StrCat("- {builtin: insert-copy, ", option, "}")),
@@ -175,6 +176,12 @@ TEST(ScriptCheckTest, InsertsTakeOnlyWhatIsForThem) {
   Parsed(
       "- {builtin: insert-copy, query_mode: prepared, max_tries: 1, continue_on_error: true, per_command: "
       "false}");
+}
+
+TEST(ScriptCheckTest, TheDistributionKeyIsAVariableOfTheScript) {
+  Parsed("- {text: \"SELECT :a\", distribution_key: a}");
+  EXPECT_THAT(ErrorOf("- {text: \"SELECT :a\", distribution_key: b}"),
+              HasSubstr("scripts.0.distribution_key: 'b' is no variable of the script"));
 }
 
 TEST(ScriptCheckTest, OnlyInsertsHaveKeys) {

@@ -1,0 +1,169 @@
+"""What is said of a Citus cluster under load, against what the cluster itself says."""
+import time
+
+import case
+import lab
+
+UPDATES = r"""\set id random(1, 20000)
+UPDATE users SET name = name WHERE id = :id
+"""
+# Of 100 updates, 40 more or less are of the same row.
+HOT_UPDATES = r"""\set id random(1, 20000)
+\if random(1, 100) <= 40
+\set id 17
+\endif
+UPDATE users SET name = name WHERE id = :id
+"""
+
+
+def script(text):
+    return {"name": "update-user", "text": text, "distribution_key": "id"}
+
+
+class CitusTest(case.CitusCase):
+    def run_on_citus(self, plan, *arguments, status=0):
+        """The machine is full of servers: that a run is not valid for want of CPU is nothing here."""
+        run = self.lab.run(plan, "--local", 3, *arguments, timeout=120)
+        self.assertIn(run.status, (status, 4), run.out + run.err)
+        return run
+
+    def plan_of(self, *scripts, **more):
+        plan = self.plan(self.cluster, case.phase(), scripts=list(scripts), **more)
+        return {**plan, "setup": {"workload": "users", "rows": 20000}}
+
+    def rows_by_worker(self):
+        """By port."""
+        lines = self.cluster.query(
+            "SELECT nodeport, sum(result::bigint) FROM run_command_on_placements('users', 'SELECT count(*) FROM %s') "
+            "WHERE success GROUP BY 1"
+        ).split()
+        return {int(port): int(rows) for port, rows in (line.split("|") for line in lines)}
+
+    def spread(self, result):
+        (table,) = result["observation"]["tables"]
+        self.assertEqual(table["table"], "users")
+        return table
+
+    def counters(self):
+        line = self.cluster.query(
+            "SELECT query_execution_single_shard, query_execution_multi_shard FROM citus_stat_counters "
+            "WHERE name = current_database()"
+        )
+        return [int(number) for number in line.split("|")]
+
+    def test_rows_queries_and_settings_are_those_of_the_database(self):
+        inserts = self.plan_of(
+            {"builtin": "insert-single", "weight": 3}, {"builtin": "insert-batch", "variables": {"batch": 10}}
+        )
+        # Nothing else asks for rows between the two readings of the counters but the making of tables and the counting.
+        result = self.run_on_citus(inserts).result
+        spread = self.spread(result)
+        nodes = result["observation"]["nodes"]
+        self.assertEqual([node["role"] for node in nodes], ["coordinator", "worker", "worker"])
+        said = {int(nodes[node["node"]]["name"].split(":")[1]): node["rows"] for node in spread["nodes"]}
+        self.assertEqual(said, self.rows_by_worker())
+        self.assertEqual(sum(node["rows_written"] for node in spread["nodes"]), result["phases"][0]["rows"])
+        self.assertTrue(spread["even"], spread["verdict"])
+
+        by_script = {one["name"]: one["transactions"] for one in result["phases"][0]["scripts"]}
+        queries = result["phases"][0]["nodes"][0]["citus"]
+        self.assertEqual(queries["single_shard"], by_script["insert-single"])
+        self.assertEqual(queries["multi_shard"], by_script["insert-batch"])
+        for node, database in zip(nodes, self.cluster.nodes):
+            for setting in ("citus.shard_count", "max_connections", "server_version"):
+                self.assertEqual(node["settings"][setting], database.query(f"SHOW {setting}"))
+
+    def test_connections_are_those_of_pg_stat_activity(self):
+        plan = self.plan_of({"builtin": "insert-single"})
+        plan["phases"][0]["duration"] = "6s"
+        run = self.lab.start_run(plan, "--local", 3)
+        lab.wait_until(lambda: "measured" in run.err or self.some_rows_more(), "the load is on", 60)
+        time.sleep(2)
+        counted = [
+            int(node.query(
+                "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname = 'bench' "
+                "AND pid <> pg_backend_pid() AND application_name NOT LIKE 'trunkload-observer%'"
+            ))
+            for node in self.cluster.nodes
+        ]
+        run.wait(60)
+        said = [node["connections_max"] for node in run.result["phases"][0]["nodes"]]
+        for mine, theirs in zip(counted, said):
+            # Citus' own housekeeping comes and goes.
+            self.assertLessEqual(abs(mine - theirs), 3, (counted, said))
+        self.assertEqual(run.result["phases"][0]["nodes"][0]["from_agents_max"], 12)
+
+    def some_rows_more(self):
+        try:
+            return int(self.cluster.query("SELECT count(*) FROM users")) > 20100
+        except AssertionError:
+            return False
+
+    def test_a_hot_key_is_named(self):
+        result = self.run_on_citus(self.plan_of(script(HOT_UPDATES))).result
+        spread = self.spread(result)
+        shard = self.cluster.query("SELECT get_shard_id_for_distribution_column('users', 17)")
+        self.assertFalse(spread["even"])
+        self.assertRegex(spread["verdict"], f"shard {shard} on worker [12] .* alone has 4[0-9] %")
+        self.assertRegex(spread["verdict"], "id 17 is hot, with (39|4[01]) %")
+
+    def test_shards_that_were_moved_are_told(self):
+        result = self.run_on_citus(self.plan_of(script(UPDATES))).result
+        self.assertTrue(self.spread(result)["even"], self.spread(result)["verdict"])
+        one, other = (worker.port for worker in self.cluster.workers)
+        shards = self.cluster.query(
+            "SELECT shardid FROM citus_shards WHERE table_name = 'users'::regclass "
+            f"AND nodeport = {one} ORDER BY 1 LIMIT 4"
+        ).split()
+        for shard in shards:
+            self.cluster.query(
+                f"SELECT citus_move_shard_placement({shard}, '127.0.0.1', {one}, '127.0.0.1', {other}, 'block_writes')"
+            )
+        plan = self.plan_of(script(UPDATES))
+        del plan["setup"]
+        spread = self.spread(self.run_on_citus(plan).result)
+        self.assertFalse(spread["even"])
+        self.assertRegex(spread["verdict"], "worker 2 .* has 6[0-9] % .*: it holds 20 of the 32 shards")
+
+    def test_a_role_with_no_rights_sees_enough(self):
+        for rights in ("", "GRANT pg_monitor TO nobody"):
+            with self.subTest(rights=rights):
+                self.cluster.query("DROP OWNED BY nobody; DROP ROLE nobody" if rights else "SELECT 1")
+                self.cluster.query(f"CREATE ROLE nobody LOGIN; GRANT CREATE ON SCHEMA public TO nobody; {rights}")
+                self.cluster.query("DROP TABLE IF EXISTS users")
+                plan = self.plan_of({"builtin": "insert-single"})
+                plan["target"] = {"conninfo": self.cluster.conninfo.replace("user=bench", "user=nobody")}
+                result = self.run_on_citus(plan).result
+                spread = self.spread(result)
+                self.assertTrue(spread["even"], spread["verdict"])
+                self.assertEqual(
+                    sum(node["rows"] for node in spread["nodes"]), 20000 + result["phases"][0]["rows"]
+                )
+                self.assertEqual(result["observation"]["lacking"], [])
+        self.cluster.query("DROP OWNED BY nobody; DROP ROLE nobody")
+
+    def test_a_worker_that_dies_is_told_and_the_run_goes_on(self):
+        plan = self.plan_of({"builtin": "insert-single"})
+        plan["phases"][0]["duration"] = "8s"
+        run = self.lab.start_run(plan, "--local", 3)
+        lab.wait_until(self.some_rows_more, "the load is on", 60)
+        worker = self.cluster.workers[1]
+        worker.stop("immediate")
+        time.sleep(2)
+        worker.start()
+        run.wait(120)
+        self.assertIn(run.status, (0, 4), run.err)
+        result = run.result
+        phase = result["phases"][0]
+        self.assertGreater(phase["transactions"], 0)
+        self.assertGreater(sum(phase["errors"].values()), 0)
+        told = [(event["node"], event["phase"]) for event in result["observation"]["events"]]
+        self.assertEqual(told[0], (2, "measured"))
+        self.assertRegex(result["observation"]["events"][0]["text"], "does not answer: ")
+        self.assertTrue(phase["nodes"][2]["partial"])
+        self.assertFalse(phase["nodes"][1]["partial"])
+        self.assertTrue(self.spread(result)["partial"])
+
+
+if __name__ == "__main__":
+    case.main()
