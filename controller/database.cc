@@ -50,7 +50,9 @@ bool Distributed(const v1::Setup& setup, const v1::ServerInfo& info) {
 }
 
 std::string Advice(absl::string_view sqlstate) {
-  if (sqlstate == "42501") return "; the target's user needs CREATE on the schema and on the database";
+  if (sqlstate == "42501")
+    return "; the target's user needs a privilege for that: to make tables, CREATE on the schema and on the "
+           "database";
   if (sqlstate == "25006") return "; the target is read-only: name the primary";
   if (sqlstate == "55P03") return "; another session uses the table: end it and try again";
   if (sqlstate == "53100") return "; the server's disk is full: free some space or load fewer rows";

@@ -154,10 +154,11 @@ std::string RelationsQuery(const ServerObjects& objects, const std::vector<std::
 std::string SettingsQuery() {
   std::vector<std::string> names;
   for (const char* name : kSettings) names.push_back(Literal(name));
+  // The view leaves out what the role may not see.
   return absl::StrCat(
-      "SELECT pg_catalog.json_build_object('settings', pg_catalog.json_object_agg(x, "
-      "pg_catalog.current_setting(x, true))) FROM pg_catalog.unnest(ARRAY[",
-      absl::StrJoin(names, ", "), "]::text[]) x WHERE pg_catalog.current_setting(x, true) IS NOT NULL");
+      "SELECT pg_catalog.json_build_object('settings', pg_catalog.json_object_agg(name, "
+      "pg_catalog.current_setting(name))) FROM pg_catalog.pg_settings WHERE name IN (",
+      absl::StrJoin(names, ", "), ")");
 }
 
 std::string SampleQuery(const ServerObjects& objects, const std::vector<v1::Relation>& relations,
