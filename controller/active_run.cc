@@ -703,6 +703,8 @@ void ActiveRun::SendProgress() {
   progress.set_run_id(id_);
   progress.set_stage(state.loading() ? v1::Progress::STAGE_SETTING_UP
                                      : ToProto(state.stage(), state.phase() == 0));
+  if (state.stage() == RunState::Stage::kObserving && state.agents().empty())
+    progress.set_stage(v1::Progress::STAGE_READING);
   progress.set_agents(state.heard());
   progress.set_agents_wanted(state.agents_wanted());
   if (step_began_ns_ != 0) progress.set_step(set_up_.back().name());

@@ -34,6 +34,8 @@ absl::StatusOr<std::string> Controller::StartRun(v1::Plan plan, const RunOptions
     return absl::ResourceExhaustedError(absl::StrCat(
         "run ", run_->id(), " is under way, and a controller does one at a time: try again after it"));
   }
+  if (!plan.sweep().empty() && !plan.has_cell())
+    return absl::InvalidArgumentError("a sweep is run cell by cell, by the command line");
   const uint32_t agents = std::max(options.agents, 1u);
   if (absl::Status status = CheckAgents(plan, agents); !status.ok()) return status;
   const int64_t wall_ns = clock_.WallNanos();

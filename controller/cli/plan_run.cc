@@ -7,10 +7,13 @@
 #include <thread>
 #include <utility>
 #include <variant>
+#include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/cleanup/cleanup.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/clock.h"
 #include "controller/cli/data_dir.h"
@@ -79,61 +82,116 @@ absl::StatusOr<std::unique_ptr<RunStore>> StoreFor(const RunPlace& place, RunVie
   return nullptr;
 }
 
-absl::StatusOr<v1::RunResult> RunEmbedded(v1::Plan plan, RunPlace place, RunView& view) {
-  const SystemClock clock;
-  auto watch = std::make_shared<RunWatch>(std::move(place.on_transactions));
-  absl::StatusOr<std::unique_ptr<RunStore>> store = StoreFor(place, view);
-  if (!store.ok()) return store.status();
-  ControllerThread controller(clock, *std::move(store));
-  const bool local = place.listen.empty();
-  auto server = ControllerServer::Listen(local ? "127.0.0.1:0" : place.listen, clock, controller);
-  if (!server.ok()) return server.status();
-  std::unique_ptr<LocalAgents> agents;
-  if (local) {
-    auto started =
-        LocalAgents::Start({place.local_agents, (*server)->address(), place.allow_shell},
-                           [watch, &controller](const std::string& name, const std::string& death) {
-                             watch->AddNote({death, true});
-                             controller.OnAgentDied(name);
-                           });
-    if (!started.ok()) return started.status();
-    agents = *std::move(started);
-  } else {
-    view.ShowNote(absl::StrCat("listening on ", (*server)->address()));
+class EmbeddedRunner final : public PlanRunner {
+ public:
+  EmbeddedRunner(RunPlace place, RunView& view, std::unique_ptr<RunStore> store)
+      : place_(std::move(place)), view_(view), controller_(clock_, std::move(store)) {}
+  ~EmbeddedRunner() override {
+    // The end of their streams is what ends the agents.
+    if (agents_) agents_->ExpectEnd();
+    controller_.Stop();
   }
-  // Before the agents are waited for: the end of their streams is what ends them.
-  const absl::Cleanup stop = [&controller, &agents] {
-    if (agents) agents->ExpectEnd();
-    controller.Stop();
-  };
-  controller.StartRun(std::move(plan), place.options, watch);
-  const auto cancel = [&controller, follower = watch.get()] { controller.CancelRun(follower); };
-  const StopSignals signals(OnSignal(*watch, cancel, [&agents] {
-    if (agents) agents->Kill();
-  }));
-  return Follow(*watch, view, cancel);
-}
 
-absl::StatusOr<v1::RunResult> RunElsewhere(v1::Plan plan, const RunPlace& place, RunView& view) {
-  v1::RunRequest request;
-  *request.mutable_plan() = std::move(plan);
-  request.set_agents(place.options.agents);
-  request.set_wait_s(
-      static_cast<uint32_t>(absl::ToInt64Seconds(absl::Ceil(place.options.wait, absl::Seconds(1)))));
-  RunWatch watch;
-  ControlClient client(place.controller);
-  const auto cancel = [&client] { client.Cancel(); };
-  const StopSignals signals(OnSignal(watch, cancel, [] {}));
-  std::thread caller([&client, &request, &watch] { client.Run(request, watch); });
-  const absl::Cleanup join = [&caller] { caller.join(); };
-  return Follow(watch, view, cancel);
-}
+  absl::Status Start() {
+    const bool local = place_.listen.empty();
+    auto server = ControllerServer::Listen(local ? "127.0.0.1:0" : place_.listen, clock_, controller_);
+    if (!server.ok()) return server.status();
+    server_ = *std::move(server);
+    if (!local) {
+      view_.ShowNote(absl::StrCat("listening on ", server_->address()));
+      return absl::OkStatus();
+    }
+    auto agents = LocalAgents::Start(
+        {place_.local_agents, server_->address(), place_.allow_shell},
+        [this](const std::string& name, const std::string& death) { OnDeath(name, death); });
+    if (!agents.ok()) return agents.status();
+    agents_ = *std::move(agents);
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<v1::RunResult> Run(v1::Plan plan) override {
+    auto watch = std::make_shared<RunWatch>(std::exchange(place_.on_transactions, nullptr));
+    {
+      absl::MutexLock lock(&mutex_);
+      watch_ = watch;
+      // Of an agent that ended between runs.
+      for (const std::string& death : std::exchange(deaths_, {})) watch->AddNote({death, true});
+    }
+    controller_.StartRun(std::move(plan), place_.options, watch);
+    const auto cancel = [this, follower = watch.get()] { controller_.CancelRun(follower); };
+    const StopSignals signals(OnSignal(*watch, cancel, [this] {
+      if (agents_) agents_->Kill();
+    }));
+    absl::StatusOr<v1::RunResult> result = Follow(*watch, view_, cancel);
+    absl::MutexLock lock(&mutex_);
+    watch_.reset();
+    return result;
+  }
+
+ private:
+  void OnDeath(const std::string& name, const std::string& death) ABSL_LOCKS_EXCLUDED(mutex_) {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (watch_) {
+        watch_->AddNote({death, true});
+      } else {
+        deaths_.push_back(death);
+      }
+    }
+    controller_.OnAgentDied(name);
+  }
+
+  const SystemClock clock_;
+  RunPlace place_;
+  RunView& view_;
+  absl::Mutex mutex_;
+  // Of the run under way.
+  std::shared_ptr<RunWatch> watch_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::string> deaths_ ABSL_GUARDED_BY(mutex_);
+  ControllerThread controller_;
+  std::unique_ptr<ControllerServer> server_;
+  std::unique_ptr<LocalAgents> agents_;
+};
+
+class ElsewhereRunner final : public PlanRunner {
+ public:
+  ElsewhereRunner(RunPlace place, RunView& view) : place_(std::move(place)), view_(view) {}
+
+  absl::StatusOr<v1::RunResult> Run(v1::Plan plan) override {
+    v1::RunRequest request;
+    *request.mutable_plan() = std::move(plan);
+    request.set_agents(place_.options.agents);
+    request.set_wait_s(
+        static_cast<uint32_t>(absl::ToInt64Seconds(absl::Ceil(place_.options.wait, absl::Seconds(1)))));
+    RunWatch watch;
+    ControlClient client(place_.controller);
+    const auto cancel = [&client] { client.Cancel(); };
+    const StopSignals signals(OnSignal(watch, cancel, [] {}));
+    std::thread caller([&client, &request, &watch] { client.Run(request, watch); });
+    const absl::Cleanup join = [&caller] { caller.join(); };
+    return Follow(watch, view_, cancel);
+  }
+
+ private:
+  const RunPlace place_;
+  RunView& view_;
+};
 
 }  // namespace
 
+absl::StatusOr<std::unique_ptr<PlanRunner>> PlanRunner::Open(RunPlace place, RunView& view) {
+  if (!place.controller.empty()) return std::make_unique<ElsewhereRunner>(std::move(place), view);
+  absl::StatusOr<std::unique_ptr<RunStore>> store = StoreFor(place, view);
+  if (!store.ok()) return store.status();
+  auto runner = std::make_unique<EmbeddedRunner>(std::move(place), view, *std::move(store));
+  if (absl::Status status = runner->Start(); !status.ok()) return status;
+  return runner;
+}
+
 absl::StatusOr<v1::RunResult> RunPlan(v1::Plan plan, RunPlace place, RunView& view) {
-  return place.controller.empty() ? RunEmbedded(std::move(plan), std::move(place), view)
-                                  : RunElsewhere(std::move(plan), place, view);
+  const absl::StatusOr<std::unique_ptr<PlanRunner>> runner = PlanRunner::Open(std::move(place), view);
+  if (!runner.ok()) return runner.status();
+  return (*runner)->Run(std::move(plan));
 }
 
 }  // namespace trunkload

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -37,8 +38,19 @@ struct RunPlace {
   RunWatch::TransactionSink on_transactions;
 };
 
-// Runs a plan to its end, which the first signal brings about in order; the second one leaves the program.
-// Blocks; StopSignals::Block must have been called before there was any other thread.
+// Runs plans, one after the other, in one place: agents and a controller of its own are there for all of
+// them.
+class PlanRunner {
+ public:
+  // StopSignals::Block must have been called before there was any other thread. The view must outlive the
+  // runner.
+  static absl::StatusOr<std::unique_ptr<PlanRunner>> Open(RunPlace place, RunView& view);
+  virtual ~PlanRunner() = default;
+  // To its end, which the first signal brings about in order; the second one leaves the program. Blocks.
+  virtual absl::StatusOr<v1::RunResult> Run(v1::Plan plan) = 0;
+};
+
+// One plan alone.
 absl::StatusOr<v1::RunResult> RunPlan(v1::Plan plan, RunPlace place, RunView& view);
 
 }  // namespace trunkload

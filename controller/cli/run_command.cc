@@ -1,6 +1,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
@@ -11,9 +12,11 @@
 #include "controller/cli/plan_run.h"
 #include "controller/cli/run_screen.h"
 #include "controller/cli/stop_signals.h"
+#include "controller/cli/sweep_run.h"
 #include "controller/plan/plan_loader.h"
 #include "controller/plan/plan_text.h"
 #include "controller/report/json.h"
+#include "controller/sweep/sweep_cells.h"
 
 namespace trunkload {
 namespace {
@@ -33,8 +36,38 @@ struct RunArguments {
   bool allow_shell = false;
   std::string data_dir;
   std::string json;
+  std::string resume;
   bool quiet = false;
 };
+
+int WriteJson(const std::string& file, const google::protobuf::Message& result, int status) {
+  if (file.empty()) return status;
+  const absl::Status written = WriteOutput(file, ToJson(result));
+  if (written.ok()) return status;
+  ReportError(written);
+  return kExitCouldNotRun;
+}
+
+int RunCells(const RunArguments& arguments, v1::Plan plan, std::vector<SweepSetting> settings, RunPlace place,
+             RunScreen& screen) {
+  SweepJob job{.plan = std::move(plan),
+               .settings = std::move(settings),
+               .with = nullptr,
+               .resume = arguments.resume,
+               .kept = {}};
+  job.with = [&arguments](const std::vector<std::string>& overrides) {
+    PlanOverrides all = arguments.overrides;
+    all.set.insert(all.set.end(), overrides.begin(), overrides.end());
+    return LoadPlan(arguments.plan_file, all);
+  };
+  job.kept.data_dir = arguments.data_dir.empty() ? DefaultDataDir() : arguments.data_dir;
+  job.kept.controller = arguments.controller;
+  int status = kExitOk;
+  const absl::StatusOr<v1::SweepResult> result = RunSweep(job, std::move(place), screen, status);
+  if (!result.ok()) return ReportError(result.status());
+  screen.ShowResult(*result);
+  return WriteJson(arguments.json, *result, status);
+}
 
 int Run(RunArguments arguments) {
   if (!arguments.target.empty()) arguments.overrides.target = arguments.target;
@@ -43,6 +76,14 @@ int Run(RunArguments arguments) {
     ReportError(plan.status());
     return kExitUsage;
   }
+  absl::StatusOr<std::vector<SweepSetting>> settings = SweepSettings(*plan);
+  if (!settings.ok()) {
+    ReportError(
+        absl::InvalidArgumentError(absl::StrCat(arguments.plan_file, ": ", settings.status().message())));
+    return kExitUsage;
+  }
+  if (settings->empty() && !arguments.resume.empty())
+    return ReportError(absl::InvalidArgumentError("--resume: the plan has no sweep to go on with"));
   const absl::StatusOr<absl::Duration> wait = ParseDuration(arguments.wait);
   if (!wait.ok())
     return ReportError(absl::InvalidArgumentError(absl::StrCat("--wait: ", wait.status().message())));
@@ -71,16 +112,12 @@ int Run(RunArguments arguments) {
   place.options.wait = *wait;
 
   RunScreen screen({arguments.quiet, arguments.json == "-"});
+  if (!settings->empty())
+    return RunCells(arguments, *std::move(plan), *std::move(settings), std::move(place), screen);
   const absl::StatusOr<v1::RunResult> result = RunPlan(*std::move(plan), std::move(place), screen);
   if (!result.ok()) return ReportError(result.status());
   screen.ShowResult(*result);
-  if (!arguments.json.empty()) {
-    if (const absl::Status status = WriteOutput(arguments.json, ToJson(*result)); !status.ok()) {
-      ReportError(status);
-      return kExitCouldNotRun;
-    }
-  }
-  return ExitStatusOf(*result);
+  return WriteJson(arguments.json, *result, ExitStatusOf(*result));
 }
 
 }  // namespace
@@ -130,6 +167,8 @@ void AddRunCommand(CLI::App& app, int& exit_status) {
       ->excludes(controller);
   run->add_option("--json", arguments->json, "Write the result to this file too; - is standard output")
       ->type_name("FILE");
+  run->add_option("--resume", arguments->resume, "Run what is left of a sweep that was interrupted")
+      ->type_name("SWEEP");
   run->add_flag("--quiet", arguments->quiet, "Show errors only");
   run->footer(
       "Ctrl-C ends the run in order and still reports; a second one leaves at once.\n\n"

@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "controller/report/live_line.h"
+#include "controller/report/sweep_text.h"
 #include "controller/report/text.h"
 
 namespace trunkload {
@@ -57,11 +58,19 @@ void RunScreen::ClearLine() {
 }
 
 void RunScreen::ShowResult(const v1::RunResult& result) {
+  Show([&result](bool color) { return TextReport(result, color); });
+}
+
+void RunScreen::ShowResult(const v1::SweepResult& result) {
+  Show([&result](bool color) { return SweepText(result, color); });
+}
+
+void RunScreen::Show(const std::function<std::string(bool color)>& report) {
   ClearLine();
   if (options_.quiet) return;
   const int fd = options_.report_on_stderr ? STDERR_FILENO : STDOUT_FILENO;
   std::ostream& out = options_.report_on_stderr ? std::cerr : std::cout;
-  out << TextReport(result, ColorWanted(fd)) << std::flush;
+  out << report(ColorWanted(fd)) << std::flush;
 }
 
 }  // namespace trunkload

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "controller/cli/plan_run.h"
@@ -24,8 +25,10 @@ class RunScreen final : public RunView {
   void ShowNote(const std::string& text) override;
   void Finish() override { ClearLine(); }
   void ShowResult(const v1::RunResult& result);
+  void ShowResult(const v1::SweepResult& result);
 
  private:
+  void Show(const std::function<std::string(bool color)>& report);
   // Removes the changing line: before anything else is printed.
   void ClearLine();
 

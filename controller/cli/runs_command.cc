@@ -7,12 +7,14 @@
 #include <variant>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "controller/cli/command.h"
 #include "controller/cli/data_dir.h"
 #include "controller/cli/exit_status.h"
+#include "controller/cli/kept_runs.h"
 #include "controller/cli/output_file.h"
 #include "controller/cli/run_screen.h"
 #include "controller/cli/run_watch.h"
@@ -20,36 +22,18 @@
 #include "controller/plan/plan_text.h"
 #include "controller/report/json.h"
 #include "controller/store/run_store.h"
+#include "controller/sweep/sweep_result.h"
 
 namespace trunkload {
 namespace {
 
-// Where runs are looked up.
-struct Place {
-  std::string data_dir = DefaultDataDir();
-  std::string controller;
-};
-
-void AddPlace(CLI::App& command, Place& place) {
+void AddPlace(CLI::App& command, KeptRunsPlace& place) {
   CLI::Option* data_dir = command.add_option("--data-dir", place.data_dir, "Where runs are kept")
                               ->type_name("DIR")
                               ->capture_default_str();
   command.add_option("--controller", place.controller, "Ask the controller that serves there")
       ->type_name("HOST:PORT")
       ->excludes(data_dir);
-}
-
-absl::StatusOr<std::unique_ptr<RunStore>> OpenStore(const Place& place) {
-  if (place.data_dir.empty())
-    return absl::InvalidArgumentError(
-        "neither HOME nor XDG_DATA_HOME is set: name the place with --data-dir");
-  return RunStore::Open(place.data_dir, /*resumable=*/false);
-}
-
-absl::StatusOr<std::vector<v1::RunSummary>> ListRuns(const Place& place) {
-  if (!place.controller.empty()) return ControlClient(place.controller).ListRuns();
-  const absl::StatusOr<std::unique_ptr<RunStore>> store = OpenStore(place);
-  return store.ok() ? (*store)->List() : store.status();
 }
 
 std::string Outcome(const v1::RunSummary& run) {
@@ -68,7 +52,7 @@ std::string Outcome(const v1::RunSummary& run) {
   return run.objectives_met() ? "valid" : "objective missed";
 }
 
-int ShowRuns(const Place& place) {
+int ShowRuns(const KeptRunsPlace& place) {
   const absl::StatusOr<std::vector<v1::RunSummary>> runs = ListRuns(place);
   if (!runs.ok()) return ReportError(runs.status());
   std::cout << absl::StrFormat("%-22s %-20s %-17s %12s  %s\n", "RUN", "STARTED", "OUTCOME", "DONE/S", "PLAN");
@@ -77,12 +61,14 @@ int ShowRuns(const Place& place) {
     std::cout << absl::StrFormat(
         "%-22s %-20s %-17s %12s  %s\n", run.run_id(), run.started_at().substr(0, 19), Outcome(run),
         measured ? absl::StrFormat("%.1f", run.throughput_per_s()) : "-", run.plan());
+    if (!run.sweep().empty()) std::cout << "  cell " << run.cell() + 1 << " of " << run.sweep() << '\n';
     if (!run.reason().empty()) std::cout << "  " << run.reason() << '\n';
   }
   return kExitOk;
 }
 
-absl::StatusOr<v1::RunResult> Follow(const Place& place, const std::string& run_id, RunScreen& screen) {
+absl::StatusOr<v1::RunResult> Follow(const KeptRunsPlace& place, const std::string& run_id,
+                                     RunScreen& screen) {
   RunWatch watch;
   ControlClient client(place.controller);
   std::thread caller([&client, &run_id, &watch] { client.Follow(run_id, watch); });
@@ -107,7 +93,22 @@ absl::StatusOr<std::string> NewestResult(const RunStore& store) {
   return absl::NotFoundError(absl::StrCat("no run in ", store.path(), " has a result"));
 }
 
-int Report(const Place& place, const std::string& run_id, const std::string& json) {
+int ReportSweep(const KeptRunsPlace& place, const std::string& sweep, const std::string& json) {
+  const auto cells = CellsOf(place, sweep);
+  if (!cells.ok()) return ReportError(cells.status());
+  if (cells->empty())
+    return ReportError(absl::NotFoundError(absl::StrCat("no cell of ", sweep, " has ended")));
+  v1::Plan plan = cells->begin()->second->run().plan();
+  plan.clear_cell();
+  const v1::SweepResult result = MakeSweepResult(plan, sweep, *cells);
+  RunScreen({/*quiet=*/false, json == "-"}).ShowResult(result);
+  if (json.empty()) return kExitOk;
+  const absl::Status status = WriteOutput(json, ToJson(result));
+  return status.ok() ? kExitOk : ReportError(status);
+}
+
+int Report(const KeptRunsPlace& place, const std::string& run_id, const std::string& json) {
+  if (absl::StartsWith(run_id, "sweep-")) return ReportSweep(place, run_id, json);
   RunScreen screen({/*quiet=*/false, json == "-"});
   absl::StatusOr<v1::RunResult> result;
   if (!place.controller.empty()) {
@@ -128,7 +129,7 @@ int Report(const Place& place, const std::string& run_id, const std::string& jso
   return ExitStatusOf(*result);
 }
 
-int Prune(const Place& place, const std::string& older_than) {
+int Prune(const KeptRunsPlace& place, const std::string& older_than) {
   const absl::StatusOr<absl::Duration> age = ParseDuration(older_than);
   if (!age.ok())
     return ReportError(absl::InvalidArgumentError(absl::StrCat("--older-than: ", age.status().message())));
@@ -144,7 +145,8 @@ int Prune(const Place& place, const std::string& older_than) {
 }  // namespace
 
 void AddRunsCommands(CLI::App& app, int& exit_status) {
-  auto place = std::make_shared<Place>();
+  auto place = std::make_shared<KeptRunsPlace>();
+  place->data_dir = DefaultDataDir();
   CLI::App* runs = app.add_subcommand("runs", "Lists the runs that were made, newest first.");
   AddPlace(*runs, *place);
   runs->callback([place, &exit_status] { exit_status = ShowRuns(*place); });
@@ -154,8 +156,9 @@ void AddRunsCommands(CLI::App& app, int& exit_status) {
       "Shows the result of a run again; with --controller, follows one that is under way to its result.");
   auto run_id = std::make_shared<std::string>();
   auto json = std::make_shared<std::string>();
-  report->add_option("RUN", *run_id,
-                     "Its id, as `trunkload runs` shows it; left out: the newest, or the one under way");
+  report->add_option(
+      "RUN", *run_id,
+      "Its id, as `trunkload runs` shows it, or a sweep's; left out: the newest, or the one under way");
   report->add_option("--json", *json, "Write the result to this file too; - is standard output")
       ->type_name("FILE");
   AddPlace(*report, *place);

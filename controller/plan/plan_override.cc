@@ -68,7 +68,7 @@ class Override {
   // The message to go on in; null when the value has been written, or something is wrong.
   Message* Step(Message& message) {
     const std::string& name = keys_[next_++];
-    const FieldDescriptor* field = message.GetDescriptor()->FindFieldByName(name);
+    const FieldDescriptor* field = FindWrittenField(*message.GetDescriptor(), name);
     if (field == nullptr) {
       Wrong(FieldPath(path_, ShownText(name)), UnknownField(name, *message.GetDescriptor()));
       return nullptr;
@@ -95,7 +95,11 @@ class Override {
 
   // An entry is replaced, or added; its value is taken as it is, as that of any text.
   Message* StepIntoMap(Message& message, const FieldDescriptor& field) {
-    const std::string& name = keys_[next_++];
+    const FieldDescriptor* const of_value = field.message_type()->map_value();
+    std::string name = keys_[next_++];
+    // The names of lists are fields' paths themselves.
+    while (of_value->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE && !AtEnd())
+      absl::StrAppend(&name, ".", keys_[next_++]);
     path_ = FieldPath(path_, ShownText(name));
     if (!AtEnd()) {
       Wrong(path_, "has no fields of its own; expected a text");
@@ -111,7 +115,13 @@ class Override {
     if (entry == nullptr) entry = reflection.AddMessage(&message, &field);
     places_.Replace(path_, source_.name);
     entry->GetReflection()->SetString(entry, &key, name);
-    entry->GetReflection()->SetString(entry, field.message_type()->map_value(), value_);
+    if (of_value->cpp_type() == FieldDescriptor::CPPTYPE_STRING) {
+      entry->GetReflection()->SetString(entry, of_value, value_);
+    } else if (const std::optional<YAML::Node> node = Value()) {
+      Message* const list = entry->GetReflection()->MutableMessage(entry, of_value);
+      list->Clear();
+      reader_.ReadField(*node, path_, *list, *list->GetDescriptor()->field(0));
+    }
     return nullptr;
   }
 

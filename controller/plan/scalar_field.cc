@@ -63,7 +63,10 @@ bool IsGroup(const FieldDescriptor& field) {
 std::string ExpectedValue(const FieldDescriptor& field) {
   const v1::FieldRule& rule = RuleOf(field);
   if (IsDuration(field)) return absl::StrCat("a duration", Bounds(rule), ", such as 250us, 5ms or 3s");
-  if (field.is_map()) return "a map of texts by name";
+  if (field.is_map()) {
+    const bool of_texts = field.message_type()->map_value()->cpp_type() == FieldDescriptor::CPPTYPE_STRING;
+    return of_texts ? "a map of texts by name" : "a map of lists by name";
+  }
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_BOOL:
       return "true or false";
@@ -76,8 +79,7 @@ std::string ExpectedValue(const FieldDescriptor& field) {
       return absl::StrCat("a rate", Bounds(rule), ", such as 2000/s");
     case FieldDescriptor::CPPTYPE_MESSAGE: {
       std::vector<std::string> names;
-      for (int i = 0; i < field.message_type()->field_count(); ++i)
-        names.push_back(field.message_type()->field(i)->name());
+      names = WrittenFields(*field.message_type());
       return absl::StrCat("a map with ", absl::StrJoin(names, ", "));
     }
     default:
@@ -146,6 +148,19 @@ absl::Status SetScalar(Message& message, const FieldDescriptor& field, absl::str
     default:
       return absl::UnimplementedError(absl::StrCat(field.full_name(), " has a type that a plan can't hold"));
   }
+}
+
+std::vector<std::string> WrittenFields(const google::protobuf::Descriptor& type) {
+  std::vector<std::string> names;
+  for (int i = 0; i < type.field_count(); ++i) {
+    if (!RuleOf(*type.field(i)).derived()) names.push_back(type.field(i)->name());
+  }
+  return names;
+}
+
+const FieldDescriptor* FindWrittenField(const google::protobuf::Descriptor& type, const std::string& name) {
+  const FieldDescriptor* const field = type.FindFieldByName(name);
+  return field == nullptr || RuleOf(*field).derived() ? nullptr : field;
 }
 
 }  // namespace trunkload

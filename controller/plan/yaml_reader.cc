@@ -53,10 +53,8 @@ void YamlReader::ReadMessage(const YAML::Node& node, const std::string& path, Me
   places_.Note(path, source_.PlaceOf(node.Mark()));
   const google::protobuf::Descriptor& type = *message.GetDescriptor();
   if (!node.IsMap()) {
-    std::vector<std::string> names;
-    for (int i = 0; i < type.field_count(); ++i) names.push_back(type.field(i)->name());
     Wrong(node.Mark(), path,
-          absl::StrCat(KindOf(node), "; expected a map with ", absl::StrJoin(names, ", ")));
+          absl::StrCat(KindOf(node), "; expected a map with ", absl::StrJoin(WrittenFields(type), ", ")));
     return;
   }
   std::map<std::string, YAML::Mark> keys_before;
@@ -83,7 +81,7 @@ const FieldDescriptor* YamlReader::FieldOf(const YAML::Node& key, const std::str
     return nullptr;
   }
   const std::string& name = key.Scalar();
-  const FieldDescriptor* field = message.GetDescriptor()->FindFieldByName(name);
+  const FieldDescriptor* field = FindWrittenField(*message.GetDescriptor(), name);
   if (field == nullptr) {
     // Where the space after a colon was forgotten, the value is part of the name, and may hold a password.
     Wrong(key.Mark(), FieldPath(path, ShownText(name.substr(0, name.find_first_of("=: ")))),
@@ -176,7 +174,11 @@ void YamlReader::ReadMapEntry(const YAML::Node& key, const YAML::Node& value, co
     Wrong(key.Mark(), value_path, "no value; expected a text or a number, or the name left out");
     return;
   }
-  ReadScalar(value, value_path, entry, *entry.GetDescriptor()->map_value());
+  const FieldDescriptor& of_value = *entry.GetDescriptor()->map_value();
+  if (of_value.cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE)
+    return ReadScalar(value, value_path, entry, of_value);
+  Message& list = *entry.GetReflection()->MutableMessage(&entry, &of_value);
+  ReadList(value, value_path, list, *list.GetDescriptor()->field(0));
 }
 
 void YamlReader::ReadScalar(const YAML::Node& node, const std::string& path, Message& message,
@@ -207,8 +209,7 @@ bool YamlReader::CountValue(const YAML::Mark& mark) {
 }
 
 std::string UnknownField(absl::string_view name, const google::protobuf::Descriptor& type) {
-  std::vector<std::string> known;
-  for (int i = 0; i < type.field_count(); ++i) known.push_back(type.field(i)->name());
+  const std::vector<std::string> known = WrittenFields(type);
   return absl::StrCat("unknown field; expected one of ", absl::StrJoin(known, ", "), DidYouMean(name, known));
 }
 

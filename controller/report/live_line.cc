@@ -28,6 +28,8 @@ std::string StageText(const v1::Progress& progress) {
       return progress.phase().empty() ? "between phases" : absl::StrCat("running ", progress.phase());
     case v1::Progress::STAGE_DRAINING:
       return absl::StrCat("draining ", progress.phase());
+    case v1::Progress::STAGE_READING:
+      return "reading the database";
     default:
       return "starting";
   }

@@ -68,6 +68,8 @@ v1::RunSummary Summarise(const v1::RunResult& result) {
   summary.set_plan(result.run().plan().name());
   summary.set_started_at(result.run().started_at());
   summary.set_state(v1::RunSummary::STATE_ENDED);
+  summary.set_sweep(result.run().plan().cell().sweep());
+  summary.set_cell(result.run().plan().cell().number());
   summary.set_valid(result.verdict().valid());
   summary.set_cancelled(result.run().cancelled());
   summary.set_objectives_met(true);

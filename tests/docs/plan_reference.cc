@@ -87,10 +87,13 @@ class PlanReference {
     if (const std::string comment = comments_.Of(type); !comment.empty())
       absl::StrAppend(&text_, comment, "\n\n");
     absl::StrAppend(&text_, "| field | value | default | meaning |\n|---|---|---|---|\n");
-    for (int i = 0; i < type.field_count(); ++i) Row(path, *type.field(i));
+    for (int i = 0; i < type.field_count(); ++i) {
+      if (!RuleOf(*type.field(i)).derived()) Row(path, *type.field(i));
+    }
     for (int i = 0; i < type.field_count(); ++i) {
       const std::string below = FieldPath(path, type.field(i)->name());
-      if (IsGroup(*type.field(i))) Section(below, below, *type.field(i)->message_type());
+      if (IsGroup(*type.field(i)) && !RuleOf(*type.field(i)).derived())
+        Section(below, below, *type.field(i)->message_type());
     }
   }
 

@@ -46,7 +46,7 @@ PURE = re.compile(
     r"|controller/(agent_clock|controller|fleet|interval_check|merger|phase_result|phase_times|planner|run_result_builder"
     r"|run_state|script_commands|series|verdict)\."
     r"|controller/citus/(evenness|node_name|node_queries|observation|table_spread)\."
-    r"|controller/(plan|report)/|common/(histogram|random|duration|utf8)\.)"
+    r"|controller/(plan|report|sweep)/|common/(histogram|random|duration|utf8)\.)"
 )
 # Reads a file.
 NOT_PURE = {"controller/plan/plan_loader.cc"}

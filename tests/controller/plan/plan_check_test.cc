@@ -107,7 +107,15 @@ void CheckSchema(const Descriptor& type) {
     SCOPED_TRACE(field.full_name());
     if (field.is_map()) {
       EXPECT_EQ(field.message_type()->map_key()->cpp_type(), FieldDescriptor::CPPTYPE_STRING);
-      EXPECT_EQ(field.message_type()->map_value()->cpp_type(), FieldDescriptor::CPPTYPE_STRING);
+      const FieldDescriptor& value = *field.message_type()->map_value();
+      if (value.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+        // A list of texts.
+        ASSERT_EQ(value.message_type()->field_count(), 1);
+        EXPECT_TRUE(value.message_type()->field(0)->is_repeated());
+        EXPECT_EQ(value.message_type()->field(0)->cpp_type(), FieldDescriptor::CPPTYPE_STRING);
+      } else {
+        EXPECT_EQ(value.cpp_type(), FieldDescriptor::CPPTYPE_STRING);
+      }
       EXPECT_TRUE(!rule.required() && !rule.secret()) << "no rule could hold";
       continue;
     }

@@ -64,7 +64,7 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Mistake{"@flet: {}",
                 "flet: unknown field; expected one of name, target, setup, fleet, scripts, phases, "
-                "objectives, seed, variables, observer; did you mean 'fleet'?"},
+                "objectives, seed, variables, observer, sweep, sweep_order; did you mean 'fleet'?"},
         Mistake{"fleet: {pool: {@siez: 3}}",
                 "fleet.pool.siez: unknown field; expected one of size, mode, acquire_timeout, "
                 "connect_timeout, queue_limit; did you mean 'size'?"},
