@@ -45,7 +45,7 @@ ApplicationServer::ApplicationServer(const ReactorParts& parts, const v1::Applic
       server_(server),
       mode_(parts.assignment.pool().mode()),
       acquire_timeout_ns_(Nanos(parts.assignment.pool().acquire_timeout())),
-      connector_(parts_, index, server.connections(), MixSeed(server.seed(), kJitterStream)),
+      connector_(parts_, index, server.number(), server.connections(), MixSeed(server.seed(), kJitterStream)),
       pool_(server.connections(), LineCapacity(parts.assignment, server)),
       keys_(parts.assignment, server),
       random_(MixSeed(server.seed(), 0)),

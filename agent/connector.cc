@@ -16,12 +16,17 @@ constexpr int64_t kLongestBackoff = 2'000 * kMillisecond;
 
 }  // namespace
 
-Connector::Connector(const ReactorParts& parts, uint32_t server, size_t connections, uint64_t seed)
+Connector::Connector(const ReactorParts& parts, uint32_t server, uint32_t number, size_t connections,
+                     uint64_t seed)
     : parts_(parts),
       server_(server),
+      number_(number),
       timeout_ns_(absl::ToInt64Nanoseconds(FromProto(parts.assignment.pool().connect_timeout()))),
       jitter_(seed) {
   wanted_.reserve(connections);
+  for (const std::string& conninfo : parts.assignment.conninfos())
+    targets_.emplace_back().set_conninfo(conninfo);
+  if (targets_.empty()) targets_.push_back(parts.assignment.target());
 }
 
 std::optional<uint32_t> Connector::TakeNext() {
@@ -38,7 +43,8 @@ bool Connector::Open(Link& link, std::span<const Statement> statements, int64_t 
   if (!std::exchange(link.connect_timeout_armed, true)) {
     parts_.timers.Add({now + timeout_ns_, TimerKind::kConnectTimeout, server_, link.index});
   }
-  return link.connection.Open(parts_.assignment.target(), statements) != PqConnection::Progress::kBroken;
+  const v1::Target& target = targets_[(uint64_t{number_} + link.index) % targets_.size()];
+  return link.connection.Open(target, statements) != PqConnection::Progress::kBroken;
 }
 
 void Connector::OnOpened(Link& link) {

@@ -15,8 +15,8 @@ namespace trunkload {
 // back-off that doubles, with jitter. Not thread-safe.
 class Connector {
  public:
-  // `server`: the application server's index in its reactor.
-  Connector(const ReactorParts& parts, uint32_t server, size_t connections, uint64_t seed);
+  // `server`: the application server's index in its reactor; `number`: in the fleet.
+  Connector(const ReactorParts& parts, uint32_t server, uint32_t number, size_t connections, uint64_t seed);
 
   // It is to be opened, by its number, when its turn comes.
   void Want(uint32_t connection) { wanted_.push_back(connection); }
@@ -38,6 +38,9 @@ class Connector {
  private:
   const ReactorParts& parts_;
   const uint32_t server_;
+  const uint32_t number_;
+  // Each goes to another host first.
+  std::vector<v1::Target> targets_;
   const int64_t timeout_ns_;
   std::vector<uint32_t> wanted_;
   uint32_t opening_ = 0;

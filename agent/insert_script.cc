@@ -38,6 +38,8 @@ InsertScript::InsertScript(const v1::Script& script, size_t number)
     : builtin_(script.builtin()),
       keys_(script.keys()),
       rows_(InsertRows(script)),
+      prepared_(script.query_mode() != v1::QUERY_MODE_EXTENDED &&
+                script.builtin() != v1::BUILTIN_INSERT_COPY),
       statement_(StatementOf(script, number)) {
   if (builtin_ == v1::BUILTIN_INSERT_COPY) {
     copy_buffer_.reserve(rows_ * sizeof(Row));
@@ -70,8 +72,8 @@ void InsertScript::Fill(KeySource& keys, Recorder& recorder, uint32_t number) {
 bool InsertScript::Send(PqConnection& connection, bool prepared) {
   if (builtin_ == v1::BUILTIN_INSERT_COPY) return connection.SendCopy(statement_, copy_buffer_);
   const Parameters parameters{values_, lengths_, formats_};
-  return prepared ? connection.SendPrepared(statement_, parameters)
-                  : connection.SendOnce(statement_, parameters);
+  return prepared && prepared_ ? connection.SendPrepared(statement_, parameters)
+                               : connection.SendOnce(statement_, parameters);
 }
 
 void InsertScript::FillRow(Row& row, int64_t key, size_t first_parameter) {

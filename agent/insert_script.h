@@ -19,12 +19,14 @@ class InsertScript {
   InsertScript(const v1::Script& script, size_t number);
 
   const Statement& statement() const { return statement_; }
+  // Whether connections are to prepare it.
+  bool prepared() const { return prepared_; }
   uint32_t rows() const { return rows_; }
   // Makes the rows of the next transaction, script `number`; where keys may come again, the recorder is told
   // of them.
   void Fill(KeySource& keys, Recorder& recorder, uint32_t number);
-  // Sends them on an idle connection; false where that broke it. `prepared`: the connection has prepared
-  // statement() before.
+  // Sends them on an idle connection; false where that broke it. `prepared`: where it is prepared(), the
+  // connection has prepared statement() before.
   bool Send(PqConnection& connection, bool prepared);
 
  private:
@@ -41,6 +43,7 @@ class InsertScript {
   const v1::Builtin builtin_;
   const v1::Keys keys_;
   const uint32_t rows_;
+  const bool prepared_;
   Statement statement_;
   std::vector<Row> row_buffers_;
   std::vector<const char*> values_;

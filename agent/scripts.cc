@@ -14,7 +14,8 @@ Scripts::Scripts(const v1::Assignment& assignment) {
     if (assignment.has_load()) continue;
     if (script.text().empty()) {
       entry.insert.emplace(script, number);
-      statements_.push_back(entry.insert->statement());
+      if (entry.insert->prepared() || script.builtin() == v1::BUILTIN_INSERT_COPY)
+        statements_.push_back(entry.insert->statement());
       continue;
     }
     Script parsed = ParseScript(ScriptSource(script.name(), script.text()), names_).value();

@@ -182,12 +182,15 @@ void Database::AskServerToStop() {
 
 absl::StatusOr<Database::Result> Database::Run(const std::string& what, const std::string& sql,
                                                absl::Duration timeout) {
+  return Await(what, PQsendQuery(connection_, sql.c_str()) == 1, timeout);
+}
+
+absl::StatusOr<Database::Result> Database::Await(const std::string& what, bool sent, absl::Duration timeout) {
   const SystemClock clock;
   const int64_t deadline_ns = timeout == absl::InfiniteDuration()
                                   ? kNoTimeout
                                   : clock.MonotonicNanos() + absl::ToInt64Nanoseconds(timeout);
   Result last;
-  bool sent = PQsendQuery(connection_, sql.c_str()) == 1;
   while (sent) {
     while (PQisBusy(connection_)) {
       const int64_t left_ns = deadline_ns == kNoTimeout ? kNoTimeout : deadline_ns - clock.MonotonicNanos();
@@ -215,6 +218,29 @@ absl::StatusOr<Database::Result> Database::Run(const std::string& what, const st
   return absl::FailedPreconditionError(absl::StrCat(
       "cannot ", what, ": ", OneLine(Text(PQresultErrorField(last.get(), PG_DIAG_MESSAGE_PRIMARY))),
       " (SQLSTATE ", sqlstate, ")", detail.empty() ? "" : absl::StrCat("; ", detail), Advice(sqlstate)));
+}
+
+absl::StatusOr<bool> Database::KeepsPreparedStatements(const v1::Target& target,
+                                                       const Cancellation& cancellation,
+                                                       absl::Duration timeout) {
+  static constexpr char kName[] = "trunkload_probe";
+  const std::string what = "see whether prepared statements are kept";
+  auto one = Connect(target, cancellation);
+  if (!one.ok()) return one.status();
+  auto other = Connect(target, cancellation);
+  if (!other.ok()) return other.status();
+  PGconn* const connection = (*one)->connection_;
+  absl::StatusOr<Result> result =
+      (*one)->Await(what, PQsendPrepare(connection, kName, "SELECT 1", 0, nullptr) == 1, timeout);
+  if (!result.ok()) return result.status();
+  // The session that was given back last is taken first, by whoever comes next.
+  result = (*other)->Run(what, "BEGIN", timeout);
+  if (!result.ok()) return result.status();
+  result = (*one)->Await(what, PQsendQueryPrepared(connection, kName, 0, nullptr, nullptr, nullptr, 0) == 1,
+                         timeout);
+  if (absl::IsFailedPrecondition(result.status())) return false;
+  if (!result.ok()) return result.status();
+  return true;
 }
 
 std::string Database::server() const {

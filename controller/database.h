@@ -46,6 +46,12 @@ class Database {
   Database& operator=(const Database&) = delete;
 
   absl::StatusOr<v1::ServerInfo> ReadServerInfo();
+  // Whether a statement that was prepared in one transaction is there in the next: a pooler may give that
+  // another session. Two connections to the target are needed; DEADLINE_EXCEEDED where it has no second one
+  // within the time.
+  static absl::StatusOr<bool> KeepsPreparedStatements(const v1::Target& target,
+                                                      const Cancellation& cancellation,
+                                                      absl::Duration timeout);
   // Of the backend, as whoever answers had it when the connection was opened.
   int backend_pid() const;
   // HOST:PORT that it is connected to.
@@ -77,6 +83,8 @@ class Database {
   Database(pg_conn* connection, const Cancellation& cancellation);
 
   absl::Status FinishConnecting(absl::Duration timeout);
+  // What is under way, to its end.
+  absl::StatusOr<Result> Await(const std::string& what, bool sent, absl::Duration timeout);
   absl::StatusOr<Result> Run(const std::string& what, const std::string& sql,
                              absl::Duration timeout = absl::InfiniteDuration());
   // Waits for the socket, the cancellation or the time-out (INT64_MAX: none).

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "absl/strings/str_cat.h"
+#include "controller/plan/conninfo.h"
 
 namespace trunkload {
 namespace {
@@ -79,6 +80,10 @@ v1::Assignment PlanCommon(const v1::Plan& plan, const std::string& run_id, size_
   v1::Assignment common;
   common.set_run_id(run_id);
   *common.mutable_target() = plan.target();
+  if (plan.target().load_balance_hosts() == v1::LOAD_BALANCE_HOSTS_ROUND_ROBIN) {
+    for (std::string& conninfo : ConninfosByHost(plan.target().conninfo()))
+      common.add_conninfos(std::move(conninfo));
+  }
   common.set_threads(plan.fleet().threads());
   *common.mutable_pool() = plan.fleet().pool();
   *common.mutable_scripts() = plan.scripts();

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "controller/plan/fleet_connections.h"
 
@@ -27,6 +28,29 @@ absl::Status CheckConnectionRoom(const v1::Plan& plan, const v1::ConnectionRoom&
       " from its role (max_connections less what is reserved, or a lower limit of the role, the database or "
       "Citus): lower fleet.pool.size or fleet.application_servers, raise that limit, or go through a "
       "pooler"));
+}
+
+bool UsesPreparedStatements(const v1::Plan& plan) {
+  // In reconnect mode nothing is prepared ahead but once, and a text's statements live no longer than their
+  // connection.
+  if (plan.fleet().pool().mode() == v1::POOL_MODE_RECONNECT) return false;
+  return std::any_of(plan.scripts().begin(), plan.scripts().end(), [](const v1::Script& script) {
+    return script.query_mode() == v1::QUERY_MODE_PREPARED && script.builtin() != v1::BUILTIN_INSERT_COPY;
+  });
+}
+
+absl::Status NoPreparedStatements(const v1::Plan& plan) {
+  std::vector<std::string> names;
+  for (const v1::Script& script : plan.scripts()) {
+    if (script.query_mode() == v1::QUERY_MODE_PREPARED && script.builtin() != v1::BUILTIN_INSERT_COPY)
+      names.push_back(script.name());
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat("the target is a pooler that keeps no prepared statements from one transaction to the "
+                   "next, as PgBouncer with "
+                   "pool_mode transaction before 1.21, or with max_prepared_statements 0: set query_mode to "
+                   "extended (or simple) for ",
+                   absl::StrJoin(names, ", "), ", or have it pool sessions"));
 }
 
 absl::Status CheckOpenFiles(const v1::Assignment& assignment, const v1::Hello& hello) {

@@ -20,6 +20,11 @@ constexpr uint64_t kFilesBesideConnections = 64;
 // of that may be free again by then, so that it does not count here.
 absl::Status CheckConnectionRoom(const v1::Plan& plan, const v1::ConnectionRoom& room);
 
+// Whether any script prepares statements.
+bool UsesPreparedStatements(const v1::Plan& plan);
+// That the target keeps none, and what to do: FAILED_PRECONDITION.
+absl::Status NoPreparedStatements(const v1::Plan& plan);
+
 // FAILED_PRECONDITION where the agent that said `hello` can't open as many files as it has connections.
 absl::Status CheckOpenFiles(const v1::Assignment& assignment, const v1::Hello& hello);
 

@@ -11,6 +11,8 @@
 namespace trunkload {
 namespace {
 
+constexpr absl::Duration kProbeTimeout = absl::Seconds(2);
+
 absl::StatusOr<v1::ServerInfo> Prepare(const v1::Plan& plan, TargetPreparation::Part part,
                                        TargetPreparation::OnTask& on_task, const Cancellation& cancellation) {
   absl::StatusOr<std::unique_ptr<Database>> database = Database::Connect(plan.target(), cancellation);
@@ -24,6 +26,12 @@ absl::StatusOr<v1::ServerInfo> Prepare(const v1::Plan& plan, TargetPreparation::
     if (room.ok()) {
       *info->mutable_connections() = *room;
       if (absl::Status status = CheckConnectionRoom(plan, *room); !status.ok()) return status;
+      if (room->pooled() && UsesPreparedStatements(plan)) {
+        // Where that can't be found out, agents will.
+        const absl::StatusOr<bool> kept =
+            Database::KeepsPreparedStatements(plan.target(), cancellation, kProbeTimeout);
+        if (kept.ok() && !*kept) return NoPreparedStatements(plan);
+      }
     }
   }
   if (!plan.has_setup()) return info;

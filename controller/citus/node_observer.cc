@@ -95,12 +95,11 @@ void NodeObserver::Watch() {
 }
 
 absl::Status NodeObserver::Connect() {
-  Database::Options options{.application_name = kObserverName};
-  if (task_.elsewhere) options.server = task_.node.name();
+  Database::Options options{.application_name = kObserverName, .server = task_.server};
   absl::StatusOr<std::unique_ptr<Database>> database =
       Database::Connect(task_.target, cancellation_, options);
   direct_ = database.ok();
-  if (!database.ok() && task_.elsewhere && !absl::IsCancelled(database.status())) {
+  if (!database.ok() && task_.through_target && !absl::IsCancelled(database.status())) {
     // The node may be out of our reach, and not out of the coordinator's.
     options.server.clear();
     const absl::Status why = database.status();
@@ -184,7 +183,7 @@ void NodeObserver::FindKeys() {
     absl::MutexLock lock(&mutex_);
     keys = keys_;
   }
-  if (task_.elsewhere || keys.empty()) return;
+  if (task_.number > 0 || keys.empty()) return;
   const absl::StatusOr<std::string> json = Ask(KeysQuery(task_.relations, keys), kTimeout);
   if (!json.ok()) return;
   const absl::StatusOr<v1::Observed::Keys> places = ParseKeys(*json);

@@ -28,8 +28,10 @@ class NodeObserver {
     // Index of DatabaseNode.
     uint32_t number = 0;
     v1::DatabaseNode node;
-    // The server is not the one that the target names: its own address is node.name.
-    bool elsewhere = false;
+    // HOST:PORT; empty: the target's.
+    std::string server;
+    // Where the server can't be reached, the target may ask it.
+    bool through_target = false;
     ServerObjects objects;
     std::vector<v1::Relation> relations;
     absl::Duration interval;

@@ -86,6 +86,12 @@ absl::StatusOr<ServerObjects> ParseServerObjects(absl::string_view text) {
   return ServerObjects{.citus = text[0] == 't', .counters = text[2] == 't'};
 }
 
+std::string BackendQuery() {
+  return "SELECT pg_catalog.pg_backend_pid() || ' ' || "
+         "coalesce(pg_catalog.host(pg_catalog.inet_server_addr()) || ':' "
+         "|| pg_catalog.inet_server_port(), '')";
+}
+
 std::string NodesQuery(const ServerObjects& objects) {
   if (!objects.citus) return R"(SELECT '{"nodes": [{"role": "ROLE_SERVER", "holds_shards": true}]}')";
   // A coordinator need not be among its nodes: then it holds no shards.

@@ -28,6 +28,10 @@ std::string ServerObjectsQuery();
 // INVALID_ARGUMENT where that is not what came.
 absl::StatusOr<ServerObjects> ParseServerObjects(absl::string_view text);
 
+// Two texts joined by a space: the process id of the backend that answers, and HOST:PORT of its server, empty
+// where that was reached by a socket of its machine.
+std::string BackendQuery();
+
 // All active nodes, the one that is asked first, as Observed.Nodes; on a server without Citus that one alone,
 // without a name.
 std::string NodesQuery(const ServerObjects& objects);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "common/duration.h"
 #include "controller/database.h"
 #include "controller/workload/set_up_steps.h"
@@ -43,21 +44,20 @@ void Observer::Cancel() {
 }
 
 void Observer::Discover() {
-  ServerObjects objects;
-  absl::StatusOr<v1::Observed::Nodes> nodes = FindNodes(objects);
+  const absl::StatusOr<Found> found = FindNodes();
   v1::Observed observed;
-  if (!nodes.ok()) {
-    if (absl::IsCancelled(nodes.status())) return;
-    observed.set_failure(std::string(nodes.status().message()));
+  if (!found.ok()) {
+    if (absl::IsCancelled(found.status())) return;
+    observed.set_failure(std::string(found.status().message()));
     sink_(std::move(observed));
     return;
   }
-  *observed.mutable_nodes() = *nodes;
+  *observed.mutable_nodes() = found->nodes;
   sink_(std::move(observed));
-  Start(*nodes, objects);
+  Start(*found);
 }
 
-absl::StatusOr<v1::Observed::Nodes> Observer::FindNodes(ServerObjects& objects) {
+absl::StatusOr<Observer::Found> Observer::FindNodes() {
   const std::string what = "observe the database";
   absl::StatusOr<std::unique_ptr<Database>> database =
       Database::Connect(plan_.target(), cancellation_, {.application_name = kObserverName});
@@ -66,39 +66,56 @@ absl::StatusOr<v1::Observed::Nodes> Observer::FindNodes(ServerObjects& objects) 
 
   const absl::StatusOr<std::string> has = ask(ServerObjectsQuery());
   if (!has.ok()) return has.status();
-  const absl::StatusOr<ServerObjects> parsed = ParseServerObjects(*has);
-  if (!parsed.ok()) return parsed.status();
-  objects = *parsed;
-  const absl::StatusOr<std::string> json = ask(NodesQuery(objects));
+  const absl::StatusOr<ServerObjects> objects = ParseServerObjects(*has);
+  if (!objects.ok()) return objects.status();
+  const absl::StatusOr<std::string> json = ask(NodesQuery(*objects));
   if (!json.ok()) return json.status();
   absl::StatusOr<v1::Observed::Nodes> nodes = ParseNodes(*json);
   if (!nodes.ok()) return nodes.status();
   if (nodes->nodes().empty())
     return absl::FailedPreconditionError("cannot observe the database: it names no nodes");
-  if (nodes->nodes(0).name().empty()) nodes->mutable_nodes(0)->set_name((*database)->server());
+  const absl::StatusOr<std::string> backend = ask(BackendQuery());
+  if (!backend.ok()) return backend.status();
+  const std::pair<std::string, std::string> pid_and_address =
+      absl::StrSplit(*backend, absl::MaxSplits(' ', 1));
+  Found found{.nodes = *std::move(nodes),
+              .objects = *objects,
+              .pooled = pid_and_address.first != absl::StrCat((*database)->backend_pid())};
+  v1::DatabaseNode& first = *found.nodes.mutable_nodes(0);
+  if (found.pooled) {
+    if (first.name().empty()) first.set_name(pid_and_address.second);
+    if (first.name().empty())
+      return absl::FailedPreconditionError(
+          "cannot observe the database: it is behind a pooler, on whose machine it is reached by a socket "
+          "alone");
+  } else if (first.name().empty()) {
+    first.set_name((*database)->server());
+  }
 
-  const absl::StatusOr<std::string> of_tables = ask(RelationsQuery(objects, TablesOf(plan_.setup())));
+  const absl::StatusOr<std::string> of_tables = ask(RelationsQuery(*objects, TablesOf(plan_.setup())));
   if (!of_tables.ok()) return of_tables.status();
   absl::StatusOr<v1::Observed::Nodes> relations = ParseNodes(*of_tables);
   if (!relations.ok()) return relations.status();
   if (relations->relations_size() == kMostRelations) {
-    nodes->add_lacking(absl::StrCat("only the first ", kMostRelations, " tables and shards are observed"));
+    found.nodes.add_lacking(
+        absl::StrCat("only the first ", kMostRelations, " tables and shards are observed"));
   }
-  *nodes->mutable_relations() = std::move(*relations->mutable_relations());
-  return nodes;
+  *found.nodes.mutable_relations() = std::move(*relations->mutable_relations());
+  return found;
 }
 
-void Observer::Start(const v1::Observed::Nodes& nodes, const ServerObjects& objects) {
+void Observer::Start(const Found& found) {
   absl::MutexLock lock(&mutex_);
   if (cancelled_) return;
   const v1::ObserverOptions& options = plan_.observer();
-  for (int i = 0; i < nodes.nodes_size(); ++i) {
+  for (int i = 0; i < found.nodes.nodes_size(); ++i) {
     NodeObserver::Task task{.target = plan_.target(),
                             .number = static_cast<uint32_t>(i),
-                            .node = nodes.nodes(i),
-                            .elsewhere = i > 0,
-                            .objects = objects,
-                            .relations = {nodes.relations().begin(), nodes.relations().end()},
+                            .node = found.nodes.nodes(i),
+                            .server = i > 0 || found.pooled ? found.nodes.nodes(i).name() : "",
+                            .through_target = i > 0 && !found.pooled,
+                            .objects = found.objects,
+                            .relations = {found.nodes.relations().begin(), found.nodes.relations().end()},
                             .interval = FromProto(options.interval()),
                             .count_limit = FromProto(options.count_limit())};
     nodes_.push_back(std::make_unique<NodeObserver>(

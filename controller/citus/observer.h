@@ -38,8 +38,14 @@ class Observer {
 
  private:
   void Discover();
-  absl::StatusOr<v1::Observed::Nodes> FindNodes(ServerObjects& objects);
-  void Start(const v1::Observed::Nodes& nodes, const ServerObjects& objects);
+  struct Found {
+    v1::Observed::Nodes nodes;
+    ServerObjects objects;
+    // A pooler stands before the target: its sessions are the load's.
+    bool pooled = false;
+  };
+  absl::StatusOr<Found> FindNodes();
+  void Start(const Found& found);
 
   const v1::Plan plan_;
   const Sink sink_;

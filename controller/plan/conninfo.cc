@@ -2,13 +2,17 @@
 
 #include <libpq-fe.h>
 
+#include <algorithm>
+#include <map>
 #include <memory>
 #include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "controller/plan/plan_text.h"
@@ -122,6 +126,39 @@ std::string ConninfoFor(const std::string& database, const ConninfoDefaults& def
     if (!value.empty()) AppendPair(keyword, value, conninfo);
   }
   return conninfo;
+}
+
+std::vector<std::string> ConninfosByHost(const std::string& conninfo) {
+  const Parsed parsed = Parse(conninfo);
+  if (!parsed.options) return {};
+  // One for each host; a port may stand for all of them.
+  const auto is_list = [](absl::string_view keyword) {
+    return keyword == "host" || keyword == "hostaddr" || keyword == "port";
+  };
+  size_t hosts = 1;
+  std::map<std::string, std::vector<std::string>> lists;
+  for (const PQconninfoOption* option = parsed.options.get(); option->keyword != nullptr; ++option) {
+    if (option->val == nullptr || !is_list(option->keyword)) continue;
+    lists[option->keyword] = absl::StrSplit(option->val, ',');
+    hosts = std::max(hosts, lists[option->keyword].size());
+  }
+  std::vector<std::string> conninfos(hosts);
+  for (size_t first = 0; first < hosts; ++first) {
+    for (const PQconninfoOption* option = parsed.options.get(); option->keyword != nullptr; ++option) {
+      if (option->val == nullptr) continue;
+      std::string value = option->val;
+      if (const auto list = lists.find(option->keyword);
+          list != lists.end() && list->second.size() == hosts) {
+        std::rotate(list->second.begin(), list->second.begin() + static_cast<std::ptrdiff_t>(first),
+                    list->second.end());
+        value = absl::StrJoin(list->second, ",");
+        std::rotate(list->second.begin(), list->second.end() - static_cast<std::ptrdiff_t>(first),
+                    list->second.end());
+      }
+      AppendPair(option->keyword, value, conninfos[first]);
+    }
+  }
+  return conninfos;
 }
 
 std::string RedactedConninfo(const std::string& conninfo) {

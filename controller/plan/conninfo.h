@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 
@@ -20,6 +21,10 @@ struct ConninfoDefaults {
 // The connection string of a database that is named as psql and pgbench let it be named: by its name, or by a
 // connection string or URI; with what that doesn't say. It is as it was where libpq doesn't understand it.
 std::string ConninfoFor(const std::string& database, const ConninfoDefaults& defaults);
+
+// The connection string once for each host it names, that one first and the others after it in their order;
+// none where libpq doesn't understand it.
+std::vector<std::string> ConninfosByHost(const std::string& conninfo);
 
 // A connection string without its passwords: as it is where it has none, else written anew as key=value
 // pairs. Empty where libpq doesn't understand it.

@@ -94,6 +94,11 @@ class PlanCheck {
     if (const absl::Status status = CheckConninfo(plan_.target().conninfo()); !status.ok()) {
       Wrong("target.conninfo", std::string(status.message()));
     }
+    if (plan_.target().load_balance_hosts() == v1::LOAD_BALANCE_HOSTS_ROUND_ROBIN &&
+        !plan_.target().service().empty()) {
+      Wrong("target.load_balance_hosts",
+            "hosts of a service are not known here; expected them in target.conninfo");
+    }
     if (absl::StrContains(plan_.target().service(), '\0')) {
       Wrong("target.service",
             "holds a NUL character; expected the name of a service in libpq's service file");

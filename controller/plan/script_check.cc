@@ -178,7 +178,7 @@ class ScriptCheck {
       Wrong(ScriptField(i, field), "not for ", BuiltinName(script),
             ", only for scripts in pgbench's language; expected it left out");
     };
-    if (script.query_mode() != v1::QUERY_MODE_PREPARED) only_in_text("query_mode");
+    if (script.query_mode() == v1::QUERY_MODE_SIMPLE) only_in_text("query_mode");
     if (script.max_tries() != 1) only_in_text("max_tries");
     if (!script.continue_on_error()) only_in_text("continue_on_error");
     if (script.per_command()) only_in_text("per_command");

@@ -99,6 +99,34 @@ class CitusTest(case.CitusCase):
         except AssertionError:
             return False
 
+    def test_any_node_takes_clients(self):
+        plan = self.plan_of({"builtin": "insert-single"})
+        ports = ",".join(str(node.port) for node in self.cluster.nodes)
+        plan["target"] = {
+            "conninfo": f"host=127.0.0.1,127.0.0.1,127.0.0.1 port={ports} dbname=bench user=bench",
+            "load_balance_hosts": "round-robin",
+        }
+        phase = self.run_on_citus(plan).result["phases"][0]
+        self.assertEqual([node["from_agents_max"] for node in phase["nodes"]], [4, 4, 4])
+        queries = [node["citus"]["single_shard"] for node in phase["nodes"]]
+        self.assertEqual(sum(queries), phase["transactions"])
+        self.assertTrue(all(queries), queries)
+
+    def test_behind_a_pooler(self):
+        if lab.pgbouncer() is None:
+            self.skipTest("PgBouncer is not installed (package pgbouncer)")
+        pooler = lab.PgBouncer(self.lab, self.cluster.coordinator, size=6)
+        self.addCleanup(pooler.close)
+        plan = self.plan_of({"builtin": "insert-single", "query_mode": "extended"})
+        plan["target"] = {"conninfo": pooler.conninfo}
+        result = self.run_on_citus(plan).result
+        phase = result["phases"][0]
+        self.assertLessEqual(phase["nodes"][0]["from_agents_max"], 6)
+        self.assertEqual(phase["nodes"][0]["citus"]["single_shard"], phase["transactions"])
+        spread = self.spread(result)
+        said = {int(result["observation"]["nodes"][node["node"]]["name"].split(":")[1]): node["rows"] for node in spread["nodes"]}
+        self.assertEqual(said, self.rows_by_worker())
+
     def test_a_hot_key_is_named(self):
         result = self.run_on_citus(self.plan_of(script(HOT_UPDATES))).result
         spread = self.spread(result)

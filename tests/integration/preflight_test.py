@@ -1,13 +1,10 @@
 """What can be known not to work is said before anything is done: tables are as they were."""
 import json
-import os
-import shutil
 import unittest
 
 from case import DatabaseCase, constant, lab, main, phase
 
 MOST = 20
-PGBOUNCER = "/usr/sbin/pgbouncer"
 
 
 class PreflightCase(DatabaseCase):
@@ -64,36 +61,39 @@ class PreflightCase(DatabaseCase):
         self.assertRegex(run.err, f"warning: the plan {sentence}")
         self.assertRegex(" ".join(run.result["verdict"]["notes"]), f"before the start: the plan {sentence}")
 
-    @unittest.skipUnless(os.path.exists(PGBOUNCER), "PgBouncer is not installed (package pgbouncer)")
+    def pooler(self, **settings):
+        pooler = lab.PgBouncer(self.lab, self.database, **settings)
+        self.addCleanup(pooler.close)
+        return pooler
+
+    @unittest.skipUnless(lab.pgbouncer(), "PgBouncer is not installed (package pgbouncer)")
     def test_a_pooler_has_its_own_limits(self):
         self.database.query("DROP TABLE users")
-        folder = os.path.join(self.lab.folder, "pgbouncer")
-        os.mkdir(folder)
-        port = lab.free_port()
-        settings = os.path.join(folder, "pgbouncer.ini")
-        with open(settings, "w") as out:
-            out.write(
-                f"[databases]\nbench = host=127.0.0.1 port={self.database.port} user=bench\n[pgbouncer]\n"
-                f"listen_addr = 127.0.0.1\nlisten_port = {port}\nauth_type = any\nunix_socket_dir =\n"
-                f"pool_mode = session\ndefault_pool_size = 4\nlogfile = {folder}/log\n"
-            )
-        os.chmod(self.lab.folder, 0o755)
-        shutil.chown(folder, "postgres" if os.geteuid() == 0 else None)
-        pooler = self.lab.start(PGBOUNCER, *(["-u", "postgres"] if os.geteuid() == 0 else []), settings)
-        self.addCleanup(pooler.stop)
         plan = self.plan_of(4)
-        plan["target"]["conninfo"] = f"host=127.0.0.1 port={port} dbname=bench user=bench"
-        lab.wait_until(lambda: self.reaches(plan["target"]["conninfo"]), "the pooler answers")
+        plan["target"]["conninfo"] = self.pooler(mode="session", size=4).conninfo
         run = self.run_local(plan)
         connections = run.result["run"]["server"]["connections"]
         self.assertTrue(connections["pooled"])
         self.assertGreater(connections["round_trip_us"], 0)
+        # The observer goes to the server itself: the pooler's sessions are the load's.
+        (node,) = run.result["observation"]["nodes"]
+        self.assertEqual(node["name"], f"127.0.0.1:{self.database.port}")
+        self.assertGreater(run.result["phases"][0]["nodes"][0]["committed_per_s"], 0)
 
-    def reaches(self, conninfo):
-        try:
-            return lab.psql(self.lab, conninfo, "SELECT 1") == "1"
-        except AssertionError:
-            return False
+    @unittest.skipUnless(lab.pgbouncer(), "PgBouncer is not installed (package pgbouncer)")
+    def test_a_pooler_that_keeps_no_prepared_statements(self):
+        pooler = self.pooler(mode="transaction", size=4)
+        plan = self.plan_of(6)
+        plan["target"]["conninfo"] = pooler.conninfo
+        self.expect_refusal(
+            self.run_local(plan, status=1), "keeps no prepared statements", "query_mode to extended", "insert-single"
+        )
+        self.database.query("DROP TABLE users")
+        plan["scripts"][0]["query_mode"] = "extended"
+        run = self.run_local(plan)
+        self.expect_rows(run.result)
+        # Six clients of the pooler, four sessions at most.
+        self.assertLessEqual(run.result["phases"][0]["nodes"][0]["from_agents_max"], 4)
 
 
 if __name__ == "__main__":

@@ -357,6 +357,43 @@ class CitusCluster:
             node.close()
 
 
+def pgbouncer():
+    return shutil.which("pgbouncer", path=os.environ.get("PATH", "") + ":/usr/sbin")
+
+
+class PgBouncer:
+    """A pooler before a Database, for its database and user `bench`."""
+
+    def __init__(self, lab, database, mode="transaction", size=20):
+        self.port = free_port()
+        folder = tempfile.mkdtemp(prefix="pgbouncer-", dir=lab.folder)
+        config = os.path.join(folder, "pgbouncer.ini")
+        with open(config, "w") as out:
+            out.write(
+                f"[databases]\nbench = host=127.0.0.1 port={database.port} user=bench\n[pgbouncer]\n"
+                f"listen_addr = 127.0.0.1\nlisten_port = {self.port}\nunix_socket_dir =\nauth_type = any\n"
+                f"pool_mode = {mode}\ndefault_pool_size = {size}\nmax_client_conn = 1000\n"
+                f"logfile = {folder}/log\n"
+            )
+        as_user = []
+        if os.geteuid() == 0:
+            # It refuses to run as root, as PostgreSQL does.
+            user = pwd.getpwnam("postgres")
+            os.chown(folder, user.pw_uid, user.pw_gid)
+            as_user = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+        self.process = lab.start(*as_user, pgbouncer(), config)
+        self.conninfo = f"host=127.0.0.1 port={self.port} dbname=bench user=bench"
+        wait_until(self._listens, "PgBouncer listens")
+
+    def _listens(self):
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def close(self):
+        self.process.popen.send_signal(signal.SIGTERM)
+        self.process.wait(20)
+
+
 def main():
     if postgres_bin() is None:
         print("Tests on a real PostgreSQL are skipped: it is not installed (package postgresql-15).")
@@ -365,6 +402,8 @@ def main():
             "Tests on Citus are skipped: its extension is not installed for this PostgreSQL "
             "(see https://docs.citusdata.com, installation on Debian)."
         )
+    if pgbouncer() is None:
+        print("Tests behind a pooler are skipped: PgBouncer is not installed (package pgbouncer).")
 
 
 if __name__ == "__main__":

@@ -62,5 +62,17 @@ TEST(ConninfoTest, NamesTheNearestOption) {
               HasSubstr("'prot' is not an option of libpq's; did you mean 'port'?"));
 }
 
+TEST(ConninfoTest, EachHostGoesFirstOnce) {
+  EXPECT_THAT(ConninfosByHost("host=a,b,c port=1,2,3 user=u"),
+              testing::ElementsAre("user='u' host='a,b,c' port='1,2,3'", "user='u' host='b,c,a' port='2,3,1'",
+                                   "user='u' host='c,a,b' port='3,1,2'"));
+  EXPECT_THAT(ConninfosByHost("postgresql://u:p%27w@a,b/d?port=7"),
+              testing::ElementsAre("user='u' password='p\\'w' dbname='d' host='a,b' port='7'",
+                                   "user='u' password='p\\'w' dbname='d' host='b,a' port='7'"));
+  EXPECT_THAT(ConninfosByHost("host=a port=5432"), testing::ElementsAre("host='a' port='5432'"));
+  EXPECT_THAT(ConninfosByHost("dbname=d"), testing::ElementsAre("dbname='d'"));
+  EXPECT_THAT(ConninfosByHost("no conninfo"), testing::IsEmpty());
+}
+
 }  // namespace
 }  // namespace trunkload
