@@ -10,6 +10,7 @@
 #include "controller/plan/plan_loader.h"
 #include "controller/planner.h"
 #include "controller/report/plan_summary.h"
+#include "controller/sweep/sweep_cells.h"
 
 namespace trunkload {
 namespace {
@@ -32,6 +33,17 @@ int Check(CheckArguments arguments) {
   for (uint32_t i = 1; i <= arguments.agents; ++i) agents.push_back(absl::StrCat("agent-", i));
   const absl::StatusOr<std::vector<v1::Assignment>> assignments = PlanAssignments(*plan, agents, "check");
   if (!assignments.ok()) return ReportError(assignments.status());
+  const absl::StatusOr<std::vector<SweepSetting>> cells = SweepSettings(*plan);
+  if (!cells.ok()) {
+    return ReportError(
+        absl::InvalidArgumentError(absl::StrCat(arguments.plan_file, ": ", cells.status().message())));
+  }
+  for (const SweepSetting& cell : *cells) {
+    PlanOverrides overrides = arguments.overrides;
+    overrides.set.insert(overrides.set.end(), cell.overrides.begin(), cell.overrides.end());
+    const absl::StatusOr<v1::Plan> of_cell = LoadPlan(arguments.plan_file, overrides);
+    if (!of_cell.ok()) return ReportError(of_cell.status());
+  }
   std::cout << PlanSummary(*plan) << "\n" << AssignmentSummary(*assignments) << std::flush;
   return kExitOk;
 }

@@ -1,6 +1,7 @@
 #include "controller/report/plan_summary.h"
 
 #include <algorithm>
+#include <map>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -109,6 +110,13 @@ std::string PlanSummary(const v1::Plan& given) {
                                 phase.record() ? "" : " (warm-up, not judged)"));
   }
   for (const std::string& objective : plan.objectives()) line("objectives", objective);
+  const std::map<std::string, v1::SweepValues> sweep(plan.sweep().begin(), plan.sweep().end());
+  size_t cells = 1;
+  for (const auto& [name, values] : sweep) {
+    line("sweep", absl::StrCat(name, ": ", absl::StrJoin(values.values(), ", ")));
+    cells *= static_cast<size_t>(values.values_size());
+  }
+  if (!sweep.empty()) line("sweep", absl::StrCat(Counted(cells, "cell"), ", each a run of its own"));
   return text;
 }
 

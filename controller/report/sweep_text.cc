@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -100,18 +101,39 @@ void AddReasons(const v1::SweepResult& sweep, Page& page) {
     page.Folded(absl::StrCat("- ", count, count == 1 ? " cell " : " cells ", reason), "  ");
 }
 
+// How each cell's distributed tables spread.
+void AddTables(const v1::SweepResult& sweep, Page& page) {
+  bool any = false;
+  for (const v1::CellResult& cell : sweep.cells()) {
+    for (const v1::TableSpread& table : cell.result().observation().tables()) {
+      if (!std::exchange(any, true)) {
+        page.Line();
+        page.Line("Distribution", Paint::kHeading);
+      }
+      page.Folded(absl::StrCat(SettingsText(cell.cell()), ": ", table.table(), " is ", table.verdict()),
+                  "  ");
+    }
+  }
+}
+
+// Two digits that matter.
+std::string RatioText(double ratio) {
+  return ratio < 0.1 ? absl::StrFormat("%.2g", ratio) : absl::StrFormat("%.2f", ratio);
+}
+
 void AddEffects(const v1::SweepResult& sweep, Page& page) {
   if (sweep.effects().empty()) return;
   page.Line();
   page.Line("Throughput, all else being the same", Paint::kHeading);
   for (const v1::Effect& effect : sweep.effects()) {
-    std::string text = absl::StrFormat("  %s=%s: %.2f of %s=%s", effect.field(), effect.value(),
-                                       effect.ratio(), effect.field(), effect.against());
-    if (effect.pairs() > 1)
-      absl::StrAppendFormat(&text, " (%.2f to %.2f over %u pairs)", effect.lowest(), effect.highest(),
-                            effect.pairs());
+    std::string text = absl::StrCat("  ", effect.field(), "=", effect.value(), ": ",
+                                    RatioText(effect.ratio()), " of ", effect.field(), "=", effect.against());
+    if (effect.pairs() > 1) {
+      absl::StrAppend(&text, " (", RatioText(effect.lowest()), " to ", RatioText(effect.highest()), " over ",
+                      effect.pairs(), " pairs)");
+    }
     if (effect.rows_ratio() > 0 && std::abs(effect.rows_ratio() / effect.ratio() - 1) > 0.01)
-      absl::StrAppendFormat(&text, "; rows %.2f", effect.rows_ratio());
+      absl::StrAppend(&text, "; rows ", RatioText(effect.rows_ratio()));
     page.Line(text);
   }
 }
@@ -163,6 +185,7 @@ std::string SweepText(const v1::SweepResult& sweep, bool color) {
   AddReasons(sweep, page);
   page.Line();
   AddCells(sweep, page);
+  AddTables(sweep, page);
   AddEffects(sweep, page);
   if (!sweep.curves().empty()) {
     page.Line();

@@ -142,7 +142,7 @@ std::optional<v1::ScalabilityFit> FitScalability(const std::vector<ScalePoint>& 
   *fit.mutable_sigma_bounds() = BoundsOf(laws, [](const Law& one) { return one.sigma; });
   *fit.mutable_kappa_bounds() = BoundsOf(laws, [](const Law& one) { return one.kappa; });
   if (fit.has_peak_load())
-    *fit.mutable_peak_bounds() = BoundsOf(laws, [](const Law& one) { return one.Peak(); });
+    *fit.mutable_peak_bounds() = BoundsOf(laws, [](const Law& one) { return std::max(1.0, one.Peak()); });
   return fit;
 }
 
