@@ -140,6 +140,8 @@ absl::Status CheckOpenLoad(const v1::Phase& phase) {
   return phase.has_duration() ? absl::OkStatus() : Wrong("stages in a phase without a duration");
 }
 
+}  // namespace
+
 absl::Status CheckPhase(const v1::Phase& phase) {
   if (!phase.load().has_open() && !phase.load().has_closed()) return Wrong("a phase without a load");
   if (!IsDuration(phase.duration()) || !IsDuration(phase.drain_timeout()) ||
@@ -153,8 +155,6 @@ absl::Status CheckPhase(const v1::Phase& phase) {
   if (!phase.has_duration() && !phase.has_transactions()) return Wrong("a phase without an end");
   return phase.load().has_open() ? CheckOpenLoad(phase) : absl::OkStatus();
 }
-
-}  // namespace
 
 absl::Status CheckAssignment(const v1::Assignment& assignment, bool allow_shell) {
   const v1::Pool& pool = assignment.pool();

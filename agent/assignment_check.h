@@ -10,4 +10,7 @@ namespace trunkload {
 // scripts may run commands of the shell on this machine.
 absl::Status CheckAssignment(const v1::Assignment& assignment, bool allow_shell);
 
+// The same of one of its phases.
+absl::Status CheckPhase(const v1::Phase& phase);
+
 }  // namespace trunkload

@@ -31,6 +31,8 @@ class Load {
   virtual ~Load() = default;
   // Opens connections and prepares statements, once, before anything else.
   virtual void Open(const v1::Assignment& assignment) = 0;
+  // A phase that has not begun is this one instead, with the same kind of load.
+  virtual void ChangePhase(uint32_t phase, const v1::Phase& described) = 0;
   // Starts a phase at an instant of the monotonic clock (at once where that has passed). Its intervals
   // follow, then its end.
   virtual void StartPhase(uint32_t phase, int64_t start_ns) = 0;

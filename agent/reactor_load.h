@@ -25,6 +25,10 @@ class ReactorLoad final : public Load {
   ~ReactorLoad() override;
 
   void Open(const v1::Assignment& assignment) override;
+  void ChangePhase(uint32_t phase, const v1::Phase& described) override {
+    // Reactors look at it when it begins, which they are told after this.
+    *assignment_.mutable_phases(static_cast<int>(phase)) = described;
+  }
   void StartPhase(uint32_t phase, int64_t start_ns) override;
   void StopPhase(absl::Duration drain_timeout) override;
   void TakeOver(const std::vector<v1::ApplicationServer>& servers) override;

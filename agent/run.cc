@@ -81,14 +81,25 @@ absl::Status Run::OnStartPhase(const v1::StartPhase& start) {
   // Where the load has just failed, or the run was given up, the controller doesn't know yet.
   if (!active() || failed_ || leaving_) return absl::OkStatus();
   const auto phase = static_cast<int>(start.phase());
-  if (phase_under_way_ || phase != phases_started_ || phase >= assignment_.phases_size()) {
+  if (phase_under_way_ || phase < phases_started_ || phase >= assignment_.phases_size()) {
     return absl::FailedPreconditionError(absl::StrCat("the controller started phase ", start.phase(), " of ",
                                                       assignment_.phases_size(), " out of order"));
   }
   if (start.start_ns() < 0 || start.start_ns() > kLatestStartNanos) {
     return absl::InvalidArgumentError("the controller started a phase at an instant that can't be");
   }
-  ++phases_started_;
+  if (start.has_rate()) {
+    v1::Phase described = assignment_.phases(phase);
+    if (!described.load().has_open()) {
+      return absl::InvalidArgumentError("the controller gave a rate to a phase that has none");
+    }
+    described.mutable_load()->mutable_open()->set_rate(start.rate());
+    *described.mutable_duration() = start.duration();
+    if (absl::Status status = CheckPhase(described); !status.ok()) return status;
+    *assignment_.mutable_phases(phase) = described;
+    load_->ChangePhase(start.phase(), described);
+  }
+  phases_started_ = phase + 1;
   start_ns_ = start.start_ns();
   phase_under_way_ = true;
   load_->StartPhase(start.phase(), start.start_ns());

@@ -8,7 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "common/duration.h"
 #include "common/utf8.h"
+#include "controller/phase_result.h"
 #include "controller/phase_times.h"
+#include "controller/plan/objective.h"
 #include "controller/plan/plan_check.h"
 #include "controller/planner.h"
 #include "controller/preflight.h"
@@ -25,6 +27,8 @@ constexpr size_t kLongestReason = 500;
 constexpr double kWholePhaseSeconds = 1e9;
 // Agents look at their lease several times a second, on machines that may be busy.
 constexpr absl::Duration kLeaseMargin = absl::Milliseconds(500);
+// Of what comes due in a step of a search, so much has to be done.
+constexpr double kDoneToHold = 0.97;
 constexpr uint64_t kLongestConnectingNanos = uint64_t{1} << 60;
 
 v1::Progress::Stage ToProto(RunState::Stage stage, bool first_phase) {
@@ -89,7 +93,8 @@ ActiveRun::ActiveRun(const Identity& identity, v1::Plan plan, uint32_t agents, a
       began_wall_ns_(identity.began_wall_ns),
       began_ns_(identity.began_ns),
       wait_(wait),
-      plan_(std::move(plan)),
+      asked_(std::move(plan)),
+      plan_(ExpandSearches(asked_, search_phases_)),
       boot_id_(surroundings.boot_id),
       clock_(surroundings.clock),
       outside_(surroundings.outside),
@@ -97,7 +102,13 @@ ActiveRun::ActiveRun(const Identity& identity, v1::Plan plan, uint32_t agents, a
       state_(plan_, agents, wait, identity.began_ns),
       result_(Redacted(plan_), id_, identity.began_wall_ns),
       phases_(plan_, result_),
-      next_progress_ns_(identity.began_ns) {}
+      next_progress_ns_(identity.began_ns) {
+  for (const SearchPhases& search : search_phases_) {
+    v1::SearchResult& result = searches_.emplace_back();
+    result.set_phase(search.phase.name());
+    result.set_objective(search.phase.load().search().objective());
+  }
+}
 
 void ActiveRun::Cancel() {
   Apply(RunState::Cancelled{}).IgnoreError();
@@ -617,7 +628,71 @@ void ActiveRun::SendStart(AgentId agent) {
   v1::ControllerMessage message;
   message.mutable_start_phase()->set_phase(state_.phase());
   message.mutable_start_phase()->set_start_ns(fleet_.clock(agent).ToAgent(state_.start_ns()));
+  if (SearchOf(state_.phase())) {
+    const v1::Phase& step = plan_.phases(static_cast<int>(state_.phase()));
+    message.mutable_start_phase()->set_rate(step.load().open().rate());
+    *message.mutable_start_phase()->mutable_duration() = step.duration();
+  }
   Send(agent, message);
+}
+
+std::optional<size_t> ActiveRun::SearchOf(uint32_t phase) const {
+  for (size_t i = 0; i < search_phases_.size(); ++i) {
+    const uint32_t first = search_phases_[i].first;
+    if (phase >= first && phase < first + kMostSearchSteps) return i;
+  }
+  return std::nullopt;
+}
+
+CapacitySearch ActiveRun::ProgressOf(size_t search) const {
+  CapacitySearch progress(search_phases_[search].phase.load().search());
+  for (const v1::SearchStep& step : searches_[search].steps()) progress.Add(step.held());
+  return progress;
+}
+
+void ActiveRun::SetRate(uint32_t phase, double rate, absl::Duration takes) {
+  v1::Phase& step = *plan_.mutable_phases(static_cast<int>(phase));
+  step.mutable_load()->mutable_open()->set_rate(rate);
+  *step.mutable_duration() = ToProto(takes);
+}
+
+void ActiveRun::EndSearchStep(size_t search, uint32_t phase, double seconds) {
+  // One that was cut short says nothing.
+  if (state_.cancelled() || !state_.stopped().empty()) return;
+  const Merger& merger = *phases_.merger(phase);
+  const Merger::Script total = Total(merger);
+  const v1::PhaseResult result = MakePhaseResult(plan_, phase, seconds, merger, total);
+  v1::SearchResult& found = searches_[search];
+  const v1::ObjectiveResult judged =
+      Objective::Parse(found.objective())
+          .value()
+          .Evaluate({{result.name(), total.response, total.service, total.pool_wait, total.send_lag,
+                      total.failed, result.error_rate(), result.throughput_per_s(), result.rows_per_s()}});
+  v1::SearchStep& step = *found.add_steps();
+  step.set_phase(result.name());
+  step.set_rate_per_s(plan_.phases(static_cast<int>(phase)).load().open().rate());
+  step.set_value(judged.value());
+  if (result.offered() > 0)
+    step.set_done(static_cast<double>(result.transactions()) / static_cast<double>(result.offered()));
+  step.set_held(judged.met() && step.done() >= kDoneToHold);
+  const CapacitySearch progress = ProgressOf(search);
+  found.set_capacity_per_s(progress.holds());
+  found.set_failed_per_s(progress.fails());
+  found.set_complete(!progress.NextRate() && progress.holds() > 0 && progress.fails() > 0);
+  ChooseNext(search, progress);
+}
+
+void ActiveRun::ChooseNext(size_t search, const CapacitySearch& progress) {
+  const uint32_t first = search_phases_[search].first;
+  const uint32_t next = first + static_cast<uint32_t>(searches_[search].steps_size());
+  const std::optional<double> rate = progress.NextRate();
+  if (!rate || next >= first + kMostSearchSteps) {
+    events_.emplace_back(RunState::PhaseChosen{first + kMostSearchSteps});
+    return;
+  }
+  const absl::Duration takes = progress.StepAt(*rate);
+  SetRate(next, *rate, takes);
+  events_.emplace_back(RunState::PhaseChosen{next, takes});
 }
 
 void ActiveRun::Do(const RunState::StopPhase& /*command*/) {
@@ -643,6 +718,8 @@ void ActiveRun::Do(const RunState::ClosePhase& command) {
     seconds = std::min(seconds, absl::ToDoubleSeconds(planned));
   }
   phases_.Close(command.phase, seconds);
+  if (const std::optional<size_t> search = SearchOf(command.phase))
+    EndSearchStep(*search, command.phase, seconds);
 }
 
 void ActiveRun::Do(const RunState::LoseAgent& command) {
@@ -677,7 +754,16 @@ void ActiveRun::Do(const RunState::Finish& command) {
   }
   phases_.Finish();
   result_.Stop(command.stopped);
+  for (const v1::SearchResult& search : searches_) {
+    for (const v1::SearchStep& step : search.steps()) {
+      // The capacity is what the run has found; whether it was the agents' own is seen where it did not hold.
+      if (step.rate_per_s() == search.capacity_per_s()) result_.JudgeStep(step.phase(), /*recorded=*/true);
+      if (step.rate_per_s() == search.failed_per_s()) result_.JudgeStep(step.phase(), /*recorded=*/false);
+    }
+  }
   v1::RunResult result = result_.Build(command.cancelled);
+  *result.mutable_run()->mutable_plan() = Redacted(asked_);
+  for (const v1::SearchResult& search : searches_) *result.add_searches() = search;
   if (state_.agents_missed() > 0) {
     result.mutable_verdict()->add_notes(absl::StrCat("the run began without ", state_.agents_missed(),
                                                      " of the agents it "

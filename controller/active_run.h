@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/clock.h"
+#include "controller/capacity_search.h"
 #include "controller/citus/observation.h"
 #include "controller/controller_outside.h"
 #include "controller/fleet.h"
@@ -137,6 +138,17 @@ class ActiveRun {
   void Do(const RunState::EndRun& command);
   void Do(const RunState::Finish& command);
 
+  // The search that the phase is a step of; none where it is of none.
+  std::optional<size_t> SearchOf(uint32_t phase) const;
+  // Judges a step that has ended, and chooses what follows.
+  void EndSearchStep(size_t search, uint32_t phase, double seconds);
+  void ChooseNext(size_t search, const CapacitySearch& progress);
+  void SetRate(uint32_t phase, double rate, absl::Duration takes);
+  // Of the steps that were taken, and the next.
+  void RestoreRates(size_t search);
+  // As far as it has come.
+  CapacitySearch ProgressOf(size_t search) const;
+
   // See PlanAssignments.
   // FAILED_PRECONDITION where the plan can't be dealt out to them, or one of them can't do its part.
   absl::Status CheckAssignments(const std::vector<AgentId>& agents) const;
@@ -154,7 +166,10 @@ class ActiveRun {
   // By the clock below.
   int64_t began_ns_;
   const absl::Duration wait_;
-  const v1::Plan plan_;
+  // As it was asked for; and with the steps of its searches in their place, as it is run.
+  const v1::Plan asked_;
+  std::vector<SearchPhases> search_phases_;
+  v1::Plan plan_;
   const std::string& boot_id_;
   const Clock& clock_;
   ControllerOutside& outside_;
@@ -209,6 +224,8 @@ class ActiveRun {
   int64_t step_began_ns_ = 0;
   v1::ServerInfo server_;
   Observation observation_;
+  // One for each of search_phases_.
+  std::vector<v1::SearchResult> searches_;
   // What agents load, and that as the plan that they are assigned to.
   std::optional<v1::TableLoad> load_;
   v1::Plan load_plan_;

@@ -65,7 +65,7 @@ RunSnapshot ActiveRun::TakeSnapshot() {
 v1::RunCheckpoint ActiveRun::Checkpoint() const {
   v1::RunCheckpoint run;
   run.set_run_id(id_);
-  *run.mutable_plan() = Redacted(plan_);
+  *run.mutable_plan() = Redacted(asked_);
   run.set_agents_wanted(state_.agents_wanted());
   run.set_wait_s(static_cast<uint32_t>(absl::ToInt64Seconds(wait_)));
   run.set_began_wall_ns(began_wall_ns_);
@@ -99,6 +99,7 @@ v1::RunCheckpoint ActiveRun::Checkpoint() const {
       agent.set_connecting_us(connecting->second);
   }
   for (const v1::Loss& loss : result_.losses()) *run.add_losses() = loss;
+  for (const v1::SearchResult& search : searches_) *run.add_searches() = search;
   return run;
 }
 
@@ -120,6 +121,18 @@ absl::StatusOr<std::unique_ptr<ActiveRun>> ActiveRun::Restore(RunSnapshot snapsh
   return restored;
 }
 
+void ActiveRun::RestoreRates(size_t search) {
+  CapacitySearch progress(search_phases_[search].phase.load().search());
+  uint32_t phase = search_phases_[search].first;
+  for (const v1::SearchStep& step : searches_[search].steps()) {
+    SetRate(phase++, step.rate_per_s(), progress.StepAt(step.rate_per_s()));
+    progress.Add(step.held());
+  }
+  const std::optional<double> rate = progress.NextRate();
+  if (rate && phase < search_phases_[search].first + kMostSearchSteps)
+    SetRate(phase, *rate, progress.StepAt(*rate));
+}
+
 absl::Status ActiveRun::Restore(RunSnapshot snapshot) {
   const v1::RunCheckpoint& run = snapshot.run;
   const int64_t now_ns = clock_.MonotonicNanos();
@@ -135,6 +148,12 @@ absl::Status ActiveRun::Restore(RunSnapshot snapshot) {
                               .cancelled = run.cancelled()};
   if (static_cast<int>(position.phase) > plan_.phases_size()) {
     return absl::DataLossError("a phase that its plan does not have");
+  }
+  if (run.searches_size() > 0 && run.searches_size() != static_cast<int>(searches_.size()))
+    return absl::DataLossError("searches that its plan does not have");
+  for (int i = 0; i < run.searches_size(); ++i) {
+    searches_[static_cast<size_t>(i)] = run.searches(i);
+    RestoreRates(static_cast<size_t>(i));
   }
   if (position.begun) position.start_ns = ToMonotonic(run.start(), boot_id_, clock_);
   // Those that were given out after the checkpoint are fewer.

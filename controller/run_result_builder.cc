@@ -84,6 +84,14 @@ void RunResultBuilder::AddPhase(uint32_t phase, double seconds, const Merger& me
   if (planned.record() && !plan_.objectives().empty()) added.total = std::move(total);
 }
 
+void RunResultBuilder::JudgeStep(const std::string& phase, bool recorded) {
+  for (auto& [number, step] : phases_) {
+    if (step.result.name() != phase) continue;
+    step.facts.recorded = true;
+    if (recorded) step.result.set_recorded(true);
+  }
+}
+
 void RunResultBuilder::AddToAgents(const v1::Phase& phase, const Merger& merger,
                                    const std::map<AgentId, Start>& starts, RunFacts::Phase& phase_facts) {
   Histogram scratch;

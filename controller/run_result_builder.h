@@ -42,6 +42,9 @@ class RunResultBuilder {
   // agents that said when they began. Phases may come in any order, each once.
   void AddPhase(uint32_t phase, double seconds, const Merger& merger, const std::map<AgentId, Start>& starts);
 
+  // A phase that was not to be recorded, that of a search, is judged as if it were; with `recorded` it is
+  // shown so, too. Ignored where there is none of that name.
+  void JudgeStep(const std::string& phase, bool recorded);
   // Of all phases that were added.
   const FrequentKeys& keys() const { return keys_; }
 

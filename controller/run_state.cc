@@ -257,6 +257,18 @@ absl::Status RunState::On(const DatabaseRead&) {
   return absl::OkStatus();
 }
 
+absl::Status RunState::On(const PhaseChosen& event) {
+  if (InPhase() || stage_ == Stage::kStarting || event.phase < phase_ || event.phase > planned_.size())
+    return absl::FailedPreconditionError("a phase can't be chosen now");
+  // What is being read, is read for that one.
+  if (phases_read_ > phase_) phases_read_ = event.phase + 1;
+  const bool over = phase_ == planned_.size();
+  phase_ = event.phase;
+  if (event.takes) planned_[phase_] = *event.takes;
+  if (phase_ == planned_.size() && !over) FinishRun();
+  return absl::OkStatus();
+}
+
 absl::Status RunState::On(const Saved&) {
   if (stage_ != Stage::kStarting) return absl::OkStatus();
   if (now_ns_ + lead_ns_ > start_ns_) {

@@ -92,6 +92,12 @@ class RunState {
     AgentId agent;
     int64_t lead_ns;
   };
+  // What follows is this phase, which has not begun and is no earlier than the next one, or none: then it is
+  // as many as there are. `takes`: in place of what the plan says.
+  struct PhaseChosen {
+    uint32_t phase;
+    std::optional<absl::Duration> takes = std::nullopt;
+  };
   // All that can be read of the database was.
   struct DatabaseRead {};
   struct Saved {};
@@ -108,9 +114,10 @@ class RunState {
     std::string reason;
   };
   struct TimePassed {};
-  using Event = std::variant<AgentsJoined, AgentSilent, AgentBack, AgentUnassigned, AgentGone, AgentFailed,
-                             AgentReady, AgentReported, AgentEndedPhase, TargetPrepared, ClockRead,
-                             DatabaseRead, Saved, TakenOver, Stalled, Cancelled, Stopped, TimePassed>;
+  using Event =
+      std::variant<AgentsJoined, AgentSilent, AgentBack, AgentUnassigned, AgentGone, AgentFailed, AgentReady,
+                   AgentReported, AgentEndedPhase, TargetPrepared, ClockRead, DatabaseRead, PhaseChosen,
+                   Saved, TakenOver, Stalled, Cancelled, Stopped, TimePassed>;
 
   // Commands, to be carried out in order. "All" are the agents in agents().
   struct PrepareTarget {};
@@ -260,6 +267,7 @@ class RunState {
   absl::Status On(const TargetPrepared& event);
   absl::Status On(const ClockRead& event);
   absl::Status On(const DatabaseRead& event);
+  absl::Status On(const PhaseChosen& event);
   absl::Status On(const Saved& event);
   absl::Status On(const TakenOver& event);
   absl::Status On(const Stalled& event);

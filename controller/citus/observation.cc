@@ -144,7 +144,13 @@ void Observation::AddSample(const v1::Observed& observed) {
   } else if (sample.reading()) {
     if (!last_asked_ || awaited_.contains(sample.node())) {
       node.phases[observed.phase()].before = sample.sample();
-      if (observed.phase() > 0) node.phases[observed.phase() - 1].after = sample.sample();
+      // Phases that were passed over were not read.
+      for (uint32_t phase = observed.phase(); phase-- > 0;) {
+        const auto before = node.phases.find(phase);
+        if (before == node.phases.end() || !before->second.before) continue;
+        before->second.after = sample.sample();
+        break;
+      }
       auto& reading = node.first_reading.empty() ? node.first_reading : node.last_reading;
       reading.clear();
       for (const v1::RelationSample& relation : sample.relations()) reading[relation.relation()] = relation;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "controller/capacity_search.h"
 #include "controller/cli/command.h"
 #include "controller/cli/exit_status.h"
 #include "controller/plan/plan_loader.h"
@@ -31,7 +32,9 @@ int Check(CheckArguments arguments) {
   }
   std::vector<std::string> agents;
   for (uint32_t i = 1; i <= arguments.agents; ++i) agents.push_back(absl::StrCat("agent-", i));
-  const absl::StatusOr<std::vector<v1::Assignment>> assignments = PlanAssignments(*plan, agents, "check");
+  std::vector<SearchPhases> searches;
+  const absl::StatusOr<std::vector<v1::Assignment>> assignments =
+      PlanAssignments(ExpandSearches(*plan, searches), agents, "check");
   if (!assignments.ok()) return ReportError(assignments.status());
   const absl::StatusOr<std::vector<SweepSetting>> cells = SweepSettings(*plan);
   if (!cells.ok()) {

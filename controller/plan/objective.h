@@ -34,6 +34,11 @@ class Objective {
   // latencies (except on failed), nor do no phases.
   v1::ObjectiveResult Evaluate(const std::vector<PhaseMeasure>& recorded_phases) const;
 
+  // Of a percentile; 100 of a maximum; 0 of anything else.
+  double percent() const {
+    if (!OnLatency() || statistic_ == Statistic::kMean) return 0;
+    return statistic_ == Statistic::kMax ? 100 : percent_;
+  }
   const std::string& text() const { return text_; }
   // Empty: every recorded phase.
   const std::string& phase() const { return phase_; }

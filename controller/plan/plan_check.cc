@@ -177,6 +177,7 @@ class PlanCheck {
   }
 
   void Phase(const v1::Phase& phase, const std::string& field) {
+    if (phase.load().has_search()) return SearchLoad(phase, field);
     if (phase.has_transactions() && phase.load().open().stages_size() > 0) {
       Wrong(FieldPath(field, "transactions"),
             "the stages of a phase end it by time; expected no transactions, or a rate in place of stages");
@@ -195,9 +196,26 @@ class PlanCheck {
       case v1::Load::kOpen:
         OpenLoad(phase, FieldPath(field, "load.open"));
         break;
-      case v1::Load::KIND_NOT_SET:
-        Wrong(FieldPath(field, "load"), "no kind of load; expected closed or open");
+      case v1::Load::kSearch:
         break;
+      case v1::Load::KIND_NOT_SET:
+        Wrong(FieldPath(field, "load"), "no kind of load; expected closed, open or search");
+        break;
+    }
+  }
+
+  void SearchLoad(const v1::Phase& phase, const std::string& field) {
+    for (const auto& [name, there] :
+         {std::pair("duration", phase.has_duration()), {"transactions", phase.has_transactions()}}) {
+      if (there) Wrong(FieldPath(field, name), "a search takes as long as it needs; expected none");
+    }
+    if (!phase.record()) Wrong(FieldPath(field, "record"), "a search is no warm-up; expected true");
+    const std::string objective = FieldPath(field, "load.search.objective");
+    const absl::StatusOr<Objective> parsed = Objective::Parse(phase.load().search().objective());
+    if (!parsed.ok()) {
+      Wrong(objective, std::string(parsed.status().message()));
+    } else if (!parsed->phase().empty()) {
+      Wrong(objective, "names a phase; expected an objective of each step, without `in`");
     }
   }
 

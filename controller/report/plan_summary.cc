@@ -37,6 +37,11 @@ std::string StageText(const v1::Stage& stage) {
 }
 
 std::string LoadText(const v1::Load& load) {
+  if (load.has_search()) {
+    return absl::StrCat("steps from ", RateText(load.search().from()), "/s ",
+                        Written(v1::Arrivals_descriptor(), load.search().arrivals()),
+                        ", to the highest rate with ", load.search().objective());
+  }
   if (load.has_closed()) {
     std::string text = Counted(load.closed().clients(), "client");
     const std::string think_time = Written(load.closed().think_time());
@@ -50,6 +55,8 @@ std::string LoadText(const v1::Load& load) {
 }
 
 std::string LengthText(const v1::Phase& phase) {
+  if (phase.load().has_search())
+    return absl::StrCat("steps of ", Written(phase.load().search().step()), " or longer");
   return phase.has_transactions() ? Counted(phase.transactions(), "transaction") : Written(phase.duration());
 }
 

@@ -72,6 +72,38 @@ void AddObjectives(const v1::RunResult& result, Page& page) {
   }
 }
 
+void AddSearches(const v1::RunResult& result, Page& page) {
+  for (const v1::SearchResult& search : result.searches()) {
+    page.Line();
+    std::string found = search.capacity_per_s() > 0
+                            ? absl::StrCat(RateText(search.capacity_per_s()), "/s hold ", search.objective())
+                            : absl::StrCat("no rate held ", search.objective());
+    if (search.failed_per_s() > 0)
+      absl::StrAppend(&found, ", ", RateText(search.failed_per_s()), "/s do not");
+    if (!search.complete()) absl::StrAppend(&found, " (the search was not completed)");
+    page.Folded(absl::StrCat("Capacity, ", search.phase(), ": ", found), "");
+    page.Row("", {"rate/s", "value", "done", ""});
+    for (const v1::SearchStep& step : search.steps()) {
+      page.Row(
+          step.phase().substr(search.phase().size() + 1),
+          {RateText(step.rate_per_s()), absl::StrFormat("%.4g%s", step.value(), UnitOf(search.objective())),
+           ShareText(step.done()), step.held() ? "held" : "did not"},
+          step.held() ? Paint::kNone : Paint::kBad);
+    }
+  }
+}
+
+// A step of a search that did not become its result.
+bool IsPassedStep(const v1::RunResult& result, const v1::PhaseResult& phase) {
+  return !phase.recorded() && std::any_of(result.searches().begin(), result.searches().end(),
+                                          [&phase](const v1::SearchResult& search) {
+                                            return std::any_of(search.steps().begin(), search.steps().end(),
+                                                               [&phase](const v1::SearchStep& step) {
+                                                                 return step.phase() == phase.name();
+                                                               });
+                                          });
+}
+
 std::string ErrorsText(const google::protobuf::Map<std::string, uint64_t>& errors) {
   const std::map<std::string, uint64_t> sorted(errors.begin(), errors.end());
   return absl::StrJoin(sorted, ", ", [](std::string* out, const auto& error) {
@@ -242,7 +274,10 @@ std::string TextReport(const v1::RunResult& result, bool color) {
   if (!run.started_at().empty()) about.push_back(absl::StrCat("started ", run.started_at()));
   if (const std::string server = ServerText(run.server()); !server.empty()) about.push_back(server);
   page.Folded(absl::StrJoin(about, "; "), "");
-  for (const v1::PhaseResult& phase : result.phases()) AddPhase(phase, result.observation(), page);
+  AddSearches(result, page);
+  for (const v1::PhaseResult& phase : result.phases()) {
+    if (!IsPassedStep(result, phase)) AddPhase(phase, result.observation(), page);
+  }
   AddObservation(result.observation(), page);
   AddAgents(result, page);
   return page.Take();

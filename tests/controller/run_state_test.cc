@@ -178,6 +178,32 @@ TEST(RunStateTest, ACancelledRunHardlyWaitsForTheDatabase) {
   EXPECT_EQ(run.Expire(), "Finish");
 }
 
+TEST(RunStateTest, AChosenPhaseComesNext) {
+  v1::Plan plan = TwoPhases();
+  for (const char* name : {"third", "fourth"}) {
+    *plan.add_phases() = plan.phases(1);
+    plan.mutable_phases(plan.phases_size() - 1)->set_name(name);
+  }
+  Course run(plan);
+  run.To(Stage::kRunning);
+  EXPECT_EQ(run(RunState::PhaseChosen{2}), "error") << "one is under way";
+  run.Expire();
+  run(RunState::AgentEndedPhase{1});
+  EXPECT_EQ(run(RunState::AgentEndedPhase{2}), "ClosePhase ReadClocks");
+  EXPECT_EQ(run(RunState::PhaseChosen{0}), "error") << "it is over";
+  EXPECT_EQ(run(RunState::PhaseChosen{5}), "error");
+  EXPECT_EQ(run(RunState::PhaseChosen{2, absl::Seconds(30)}), "");
+  run(RunState::ClockRead{1, kSecond});
+  run(RunState::ClockRead{2, kSecond});
+  EXPECT_EQ(run(RunState::Saved{}), "StartPhase");
+  EXPECT_EQ(std::get<RunState::StartPhase>(run.commands.back()).phase, 2);
+  EXPECT_EQ(run.state.DeadlineNanos(), run.state.start_ns() + 30 * kSecond);
+  run.Expire();
+  run(RunState::AgentEndedPhase{1});
+  run(RunState::AgentEndedPhase{2});
+  EXPECT_EQ(run(RunState::PhaseChosen{4}), "EndRun EndRun Finish") << "nothing is left";
+}
+
 // Killed while it waited for the last reading.
 TEST(RunStateTest, GoesOnAfterTheLastPhase) {
   v1::Plan plan = TwoPhases();

@@ -29,9 +29,13 @@ class WatchedLoad : public Load {
     next_ = static_cast<int>(assignment.next_phase());
     for (const v1::ApplicationServer& server : assignment.application_servers()) DrawFrom(assignment, server);
   }
+  void ChangePhase(uint32_t phase, const v1::Phase& described) override {
+    FUZZ_CHECK(!under_way_ && static_cast<int>(phase) >= next_ && static_cast<int>(phase) < phases_, phase);
+    FUZZ_CHECK(described.load().has_open(), phase);
+  }
   void StartPhase(uint32_t phase, int64_t) override {
-    FUZZ_CHECK(!under_way_ && static_cast<int>(phase) == next_ && next_ < phases_, phase);
-    ++next_;
+    FUZZ_CHECK(!under_way_ && static_cast<int>(phase) >= next_ && static_cast<int>(phase) < phases_, phase);
+    next_ = static_cast<int>(phase) + 1;
     under_way_ = true;
   }
   void StopPhase(absl::Duration) override { FUZZ_CHECK(under_way_, next_); }

@@ -268,7 +268,7 @@ class PgbenchCommand(DatabaseCase):
 
     def start_and_wait_for_load(self, *arguments):
         run = self.lab.start(lab.program("trunkload"), "pgbench", *arguments, self.database.conninfo)
-        active = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'trunkload' AND query LIKE 'SELECT abalance%'"
+        active = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'trunkload-agent' AND query LIKE 'SELECT abalance%'"
         lab.wait_until(lambda: self.database.query(active) != "0", "the load has begun")
         return run
 

@@ -34,6 +34,9 @@ class SimulatedFleet::LoadHandle : public Load {
  public:
   explicit LoadHandle(SimulatedLoad& load) : load_(load) {}
   void Open(const v1::Assignment& assignment) override { load_.Open(assignment); }
+  void ChangePhase(uint32_t phase, const v1::Phase& described) override {
+    load_.ChangePhase(phase, described);
+  }
   void StartPhase(uint32_t phase, int64_t start_ns) override { load_.StartPhase(phase, start_ns); }
   void StopPhase(absl::Duration drain_timeout) override { load_.StopPhase(drain_timeout); }
   void TakeOver(const std::vector<v1::ApplicationServer>& servers) override { load_.TakeOver(servers); }

@@ -40,6 +40,9 @@ class SimulatedLoad : public Load {
       : queue_(queue), clock_(clock), random_(random), events_(&events), history_(history) {}
 
   void Open(const v1::Assignment& assignment) override;
+  void ChangePhase(uint32_t phase, const v1::Phase& described) override {
+    *assignment_.mutable_phases(static_cast<int>(phase)) = described;
+  }
   void StartPhase(uint32_t phase, int64_t start_ns) override;
   void StopPhase(absl::Duration drain_timeout) override;
   void TakeOver(const std::vector<v1::ApplicationServer>& servers) override;
