@@ -106,6 +106,8 @@ class CitusTest(case.CitusCase):
             "conninfo": f"host=127.0.0.1,127.0.0.1,127.0.0.1 port={ports} dbname=bench user=bench",
             "load_balance_hosts": "round-robin",
         }
+        # More clients than connections: a pool that is not full uses those that were given back last.
+        plan["phases"] = [case.phase(**case.closed(24))]
         phase = self.run_on_citus(plan).result["phases"][0]
         self.assertEqual([node["from_agents_max"] for node in phase["nodes"]], [4, 4, 4])
         queries = [node["citus"]["single_shard"] for node in phase["nodes"]]

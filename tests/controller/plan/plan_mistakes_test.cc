@@ -142,7 +142,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "phases.0.name: missing; expected a text"},
         Mistake{"phases: [@{name: one, duration: 1s}]",
                 "phases.0.load: missing; expected a map with closed, open"},
-        Mistake{Phase("duration: 1s, load: @{}"), "phases.0.load: no kind of load; expected closed or open"},
+        Mistake{Phase("duration: 1s, load: @{}"), "phases.0.load: no kind of load; expected closed, open or search"},
         Mistake{Phase("duration: 1s, load: {closed: @{}}"),
                 "phases.0.load.closed.clients: missing; expected a whole number from 1 to 10000000"},
         Mistake{Phase("duration: 1s, load: {closed: {clients: @0}}"),
