@@ -25,8 +25,8 @@ uint32_t LineCapacity(const v1::Assignment& assignment, const v1::ApplicationSer
 
 v1::TransactionLog::Outcome OutcomeOf(std::string_view error) {
   if (error.empty()) return v1::TransactionLog::OUTCOME_SUCCEEDED;
-  if (error == "40001") return v1::TransactionLog::OUTCOME_SERIALIZATION;
-  if (error == "40P01") return v1::TransactionLog::OUTCOME_DEADLOCK;
+  if (error == kSerializationFailure) return v1::TransactionLog::OUTCOME_SERIALIZATION;
+  if (error == kDeadlockDetected) return v1::TransactionLog::OUTCOME_DEADLOCK;
   return v1::TransactionLog::OUTCOME_OTHER;
 }
 
@@ -344,8 +344,8 @@ void ApplicationServer::End(Link& link, std::string_view error, uint64_t rows) {
   transaction.times.ended = now;
   TextScript* const text = parts_.scripts.text(transaction.script);
   // One that ended before it was sent has no key.
-  if (text != nullptr && text->has_key() && transaction.times.sent != 0)
-    clients_.client(ClientOf(link)).RecordKey();
+  const bool sent_text = text != nullptr && transaction.times.sent != 0;
+  if (sent_text && text->has_key()) clients_.client(ClientOf(link)).RecordKey();
   bool aborted = false;
   if (error.empty()) [[likely]] {
     parts_.recorder.Record(transaction.script, transaction.times, rows);
@@ -354,6 +354,7 @@ void ApplicationServer::End(Link& link, std::string_view error, uint64_t rows) {
     RecordFailure(link, error, client != nullptr ? client->message() : link.connection.reason(), now);
     aborted = client != nullptr && client->must_end();
   }
+  if (sent_text && text->recorded()) clients_.client(ClientOf(link)).RecordOperation(error, now);
   Count(link, error);
   transaction.active = false;
   --in_flight_;
@@ -380,10 +381,11 @@ void ApplicationServer::Count(const Link& link, std::string_view error) {
   const InFlight& transaction = link.transaction;
   const uint32_t client = ClientOf(link);
   const uint64_t number = clients_.CountEnded(client);
-  const uint32_t retries = parts_.scripts.text(transaction.script) != nullptr && transaction.times.sent != 0
-                               ? clients_.client(client).retries()
-                               : 0;
-  if (retries > 0) parts_.recorder.RecordRetries(transaction.script, retries);
+  const bool tried = parts_.scripts.text(transaction.script) != nullptr && transaction.times.sent != 0;
+  const uint32_t retries = tried ? clients_.client(client).retries() : 0;
+  if (retries > 0) {
+    parts_.recorder.RecordRetries(transaction.script, retries, clients_.client(client).deadlock_retries());
+  }
   // One that was given up has not ended.
   if (!parts_.recorder.logging() || error == kUnfinished) [[likely]]
     return;
@@ -431,6 +433,9 @@ void ApplicationServer::FailTransaction(Link& link, std::string_view code, int64
   }
   transaction.times.ended = now;
   RecordFailure(link, code, given_up ? std::string_view() : link.connection.reason(), now);
+  // Whether the server had it done before the connection broke, nobody said.
+  if (text && transaction.times.sent != 0 && parts_.scripts.text(transaction.script)->recorded())
+    clients_.client(ClientOf(link)).RecordOperation(kUnfinished, now);
   Count(link, code);
   transaction.active = false;
   link.wakes_at = 0;

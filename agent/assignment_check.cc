@@ -165,6 +165,8 @@ absl::Status CheckAssignment(const v1::Assignment& assignment, bool allow_shell)
   if (IsZero(pool.acquire_timeout()) || IsZero(pool.connect_timeout())) return Wrong("a time-out of nothing");
   if (assignment.threads() > kMostThreads) return Wrong("more threads than can be");
   if (pool.queue_limit() > kMostWaiting) return Wrong("a longer line than can be");
+  if (!v1::Isolation_IsValid(assignment.target().isolation()))
+    return Wrong("an isolation level that this agent does not know: update it");
   const absl::Status work =
       assignment.has_load() ? CheckLoad(assignment) : CheckScripts(assignment, allow_shell);
   if (!work.ok()) return work;

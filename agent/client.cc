@@ -21,8 +21,18 @@ std::optional<int64_t> LeadingNumber(std::string_view text) {
   return error == std::errc() ? std::optional(number) : std::nullopt;
 }
 
+// Whether the server has it: an error says that it does not, but where a connection or a server ended, which
+// on Citus may be one behind the server that answers.
+Ledger::Outcome OutcomeOf(std::string_view error) {
+  if (error.empty()) [[likely]]
+    return Ledger::Outcome::kAcknowledged;
+  const std::string_view kind = error.substr(0, 2);
+  const bool lost = error == kUnfinished || kind == "08" || kind == "57" || kind == "58" || kind == "XX";
+  return lost ? Ledger::Outcome::kLost : Ledger::Outcome::kRefused;
+}
+
 bool IsSerializationFailureOrDeadlock(std::string_view code) {
-  return code == "40001" || code == "40P01";
+  return code == kSerializationFailure || code == kDeadlockDetected;
 }
 
 }  // namespace
@@ -32,6 +42,7 @@ Client::Client(const Parts& parts, const Identity& identity,
     : parts_(parts),
       variables_(parts.names),
       random_(parts.seeds[identity.number]),
+      writer_(identity.number + (uint64_t{identity.generation} << 32)),
       random_at_begin_(random_) {
   Define("scale", 1);
   Define("client_id", identity.number);
@@ -54,14 +65,26 @@ void Client::Define(std::string_view name, int64_t value) {
 Client::Step Client::Begin(TextScript& script, PqConnection& connection, EventTag shell_tag) {
   script_ = &script;
   shell_tag_ = shell_tag;
-  retries_ = 0;
+  retries_ = deadlock_retries_ = 0;
   if (script.max_tries() != 1) random_at_begin_ = random_;
   script.SetVariables(variables_);
+  if (script.recorded()) BeginOperation();
   return Start(connection);
+}
+
+void Client::BeginOperation() {
+  if (operations_.size() <= script_->number()) operations_.resize(script_->number() + 1);
+  const TextScript::Recorded& names = script_->recorded_variables();
+  variables_.Set(names.writer, Value::Integer(static_cast<int64_t>(writer_)));
+  variables_.Set(names.operation, Value::Integer(static_cast<int64_t>(++operations_[script_->number()])));
+  variables_.Unset(names.expected);
+  variables_.Unset(names.seen);
+  variables_.Unset(names.key);
 }
 
 Client::Step Client::Retry(PqConnection& connection) {
   ++retries_;
+  if (error_ == kDeadlockDetected) ++deadlock_retries_;
   random_ = random_at_begin_;
   return Start(connection);
 }
@@ -88,11 +111,33 @@ bool Client::must_end() const {
 }
 
 void Client::RecordKey() {
-  const uint32_t variable = *script_->key();
-  if (!variables_.defined(variable)) return;
+  if (const std::optional<int64_t> key = WholeNumber(*script_->key()))
+    parts_.recorder.RecordKey(script_->number(), *key);
+}
+
+std::optional<int64_t> Client::WholeNumber(uint32_t variable) {
+  if (!variables_.defined(variable)) return std::nullopt;
   const absl::StatusOr<Value> value = variables_.Get(variable);
-  if (value.ok() && value->type() == Value::Type::kInteger)
-    parts_.recorder.RecordKey(script_->number(), value->integer());
+  if (!value.ok() || value->type() != Value::Type::kInteger) return std::nullopt;
+  return value->integer();
+}
+
+void Client::RecordOperation(std::string_view error, int64_t now) {
+  if (!script_->recorded()) return;
+  const uint64_t operation = operations_[script_->number()];
+  parts_.recorder.RecordOperation(script_->number(), writer_, operation, OutcomeOf(error));
+  const TextScript::Recorded& names = script_->recorded_variables();
+  const std::optional<int64_t> expected = WholeNumber(names.expected);
+  const std::optional<int64_t> seen = WholeNumber(names.seen);
+  // Most scripts look for nothing, and others may have had nothing to look for yet.
+  if (!error.empty() || !expected || !seen) return;
+  v1::Finding finding;
+  finding.set_writer(writer_);
+  finding.set_operation(operation);
+  finding.set_key(WholeNumber(names.key).value_or(0));
+  finding.set_expected(*expected);
+  finding.set_seen(*seen);
+  parts_.recorder.RecordLook(script_->number(), finding, now);
 }
 
 void Client::CommandDone(const Command& command) {

@@ -38,6 +38,7 @@ class Client {
     uint32_t agent;
     uint32_t agents;
     uint64_t plan_seed;
+    uint32_t generation;  // of its application server
   };
   // `variables`: the plan's.
   Client(const Parts& parts, const Identity& identity,
@@ -61,6 +62,9 @@ class Client {
   Step Advance(PqConnection& connection);
   // Tells the recorder of the transaction's key, where its script has one and that is a whole number.
   void RecordKey();
+  // Tells the recorder what came of the operation that the transaction was, where its script is recorded, and
+  // what it saw. `now`: when it ended.
+  void RecordOperation(std::string_view error, int64_t now);
   // After kFailed, where may_retry(): the transaction once more, with the same random numbers.
   Step Retry(PqConnection& connection);
   // The transaction is given up, whatever was under way.
@@ -71,6 +75,8 @@ class Client {
   uint64_t rows() const { return rows_; }
   // Tries of the transaction after the first.
   uint32_t retries() const { return retries_; }
+  // Of those, the ones after a deadlock.
+  uint32_t deadlock_retries() const { return deadlock_retries_; }
 
   // After kFailed.
   std::string_view error() const { return error_; }
@@ -89,6 +95,8 @@ class Client {
   // From the script's first command on.
   Step Start(PqConnection& connection);
   void Define(std::string_view name, int64_t value);
+  void BeginOperation();
+  std::optional<int64_t> WholeNumber(uint32_t variable);
   Step Execute(const Command& command, PqConnection& connection);
   Step Prepare(const Command& command, PqConnection& connection);
   Step Sleep(const SleepCommand& sleep, PqConnection& connection);
@@ -107,6 +115,9 @@ class Client {
   const Parts& parts_;
   Variables variables_;
   Random random_;
+  const uint64_t writer_;
+  // The newest of each script that is recorded, by its number.
+  std::vector<uint64_t> operations_;
 
   TextScript* script_ = nullptr;
   std::optional<ScriptCursor> cursor_;
@@ -118,6 +129,7 @@ class Client {
   uint64_t rows_ = 0;
   int64_t sleep_ns_ = 0;
   uint32_t retries_ = 0;
+  uint32_t deadlock_retries_ = 0;
   Random random_at_begin_;
   EventTag shell_tag_{};
   std::unique_ptr<ShellProcess> shell_;

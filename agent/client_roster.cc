@@ -23,7 +23,8 @@ ClientRoster::ClientRoster(const ReactorParts& parts, const v1::ApplicationServe
                           Client::Identity{.number = NumberOf(i),
                                            .agent = parts.assignment.agent(),
                                            .agents = parts.assignment.agents(),
-                                           .plan_seed = parts.assignment.seed()},
+                                           .plan_seed = parts.assignment.seed(),
+                                           .generation = server.generation()},
                           parts.assignment.variables());
   }
 }

@@ -24,8 +24,10 @@ Connector::Connector(const ReactorParts& parts, uint32_t server, uint32_t number
       timeout_ns_(absl::ToInt64Nanoseconds(FromProto(parts.assignment.pool().connect_timeout()))),
       jitter_(seed) {
   wanted_.reserve(connections);
-  for (const std::string& conninfo : parts.assignment.conninfos())
-    targets_.emplace_back().set_conninfo(conninfo);
+  for (const std::string& conninfo : parts.assignment.conninfos()) {
+    v1::Target& target = targets_.emplace_back(parts.assignment.target());
+    target.set_conninfo(conninfo);
+  }
   if (targets_.empty()) targets_.push_back(parts.assignment.target());
 }
 

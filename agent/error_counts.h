@@ -22,6 +22,9 @@ inline constexpr std::string_view kPipelineOpen = "pipeline_open";
 inline constexpr std::string_view kShellFailed = "shell_failed";
 // An expression of a script had no value.
 inline constexpr std::string_view kScriptError = "script_error";
+// SQLSTATEs after which a transaction may be tried again.
+inline constexpr std::string_view kSerializationFailure = "40001";
+inline constexpr std::string_view kDeadlockDetected = "40P01";
 // What the connection's end is called where the server gave no reason: connection_failure.
 inline constexpr std::string_view kConnectionBroken = "08006";
 // The server could not be reached: sqlclient_unable_to_establish_sqlconnection.

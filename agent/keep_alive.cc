@@ -5,6 +5,8 @@
 #include <chrono>
 #include <utility>
 
+#include "common/tls/token_metadata.h"
+
 namespace trunkload {
 namespace {
 
@@ -19,7 +21,8 @@ constexpr int64_t kUnansweredNanos = 3'000'000'000;
 // All fields are guarded by the mutex of the KeepAlive. gRPC never calls back from within a Start... call.
 class KeepAlive::Stream : public grpc::ClientBidiReactor<v1::Heartbeat, v1::HeartbeatReply> {
  public:
-  Stream(KeepAlive& of, v1::FleetService::Stub& stub) : of_(of) {
+  Stream(KeepAlive& of, v1::FleetService::Stub& stub, const std::string& token) : of_(of) {
+    if (!token.empty()) context_.AddMetadata(kTokenMetadata, token);
     stub.async()->KeepAlive(&context_, this);
     StartRead(&reply_);
     // Heartbeats are written whenever they are due: until told otherwise, the call stays.
@@ -85,12 +88,12 @@ KeepAlive::~KeepAlive() {
   thread_.join();
 }
 
-void KeepAlive::Begin(v1::FleetService::Stub& stub) {
+void KeepAlive::Begin(v1::FleetService::Stub& stub, const std::string& token) {
   const std::lock_guard lock(mutex_);
   if (stream_) return;
   unanswered_since_ns_ = clock_.MonotonicNanos();
   last_beat_ns_ = 0;
-  stream_ = std::make_unique<Stream>(*this, stub);
+  stream_ = std::make_unique<Stream>(*this, stub, token);
   changed_.notify_all();
 }
 

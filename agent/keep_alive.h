@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 
 #include "absl/functional/any_invocable.h"
@@ -22,9 +23,9 @@ class KeepAlive {
   KeepAlive(uint64_t instance, absl::AnyInvocable<void()> on_tick);
   ~KeepAlive();
 
-  // Once the controller has let the agent in. The stub must outlive the stream, which End ends: blocks until
-  // then.
-  void Begin(v1::FleetService::Stub& stub);
+  // Once the controller has let the agent in, by the join token if that is not empty. The stub must outlive
+  // the stream, which End ends: blocks until then.
+  void Begin(v1::FleetService::Stub& stub, const std::string& token);
   void End();
 
   // See Lease.

@@ -19,9 +19,8 @@ class LoadEvents {
   virtual void OnLoadFailed(const std::string& reason) = 0;
   virtual void OnInterval(v1::Interval interval) = 0;
   virtual void OnPhaseEnded(const v1::PhaseEnded& ended) = 0;
-  // Application servers that were taken over are part of the load from then on; or they are not, and
-  // `failure` says why in one sentence, without secrets.
-  virtual void OnTakenOver(uint32_t phase, int64_t from_ns, const std::string& failure) = 0;
+  // What one TakeOver named is part of the load from then on, or could not be. All but the run's id is set.
+  virtual void OnTakenOver(const v1::TakenOver& taken_over) = 0;
 };
 
 // The load of one agent in one run: reactors in the program, a model of them in simulations. Nothing here

@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <cstdlib>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <thread>
@@ -19,7 +21,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
 #include "agent/event_loop.h"
+#include "agent/health_file.h"
 #include "agent/keep_alive.h"
 #include "agent/outbox.h"
 #include "agent/reactor_load.h"
@@ -28,6 +32,9 @@
 #include "common/clock.h"
 #include "common/file_limit.h"
 #include "common/random.h"
+#include "common/tls/tls_diagnosis.h"
+#include "common/tls/tls_folder.h"
+#include "common/tls/transport.h"
 
 namespace trunkload {
 namespace {
@@ -41,6 +48,7 @@ constexpr absl::Duration kFirstBackOff = absl::Milliseconds(200);
 constexpr absl::Duration kLongestBackOff = absl::Seconds(2);
 // For the drain and for the controller to write down what was measured, after a signal to stop.
 constexpr absl::Duration kGoodbye = absl::Seconds(4);
+constexpr absl::Duration kDiagnosis = absl::Seconds(2);
 
 std::string HostName() {
   char name[256] = "";
@@ -55,10 +63,11 @@ uint32_t UsableProcessors() {
 }
 
 struct AgentOptions {
-  std::string controller;  // HOST:PORT
+  ControllerPlace controller;
   v1::Hello hello;
   bool allow_shell = false;  // scripts may run commands of the shell on this machine
   bool once = false;
+  std::string health_file;  // see HealthFile
 };
 
 // The agent as a process: one run at a time, over as many sessions as it takes. Lives until the process ends,
@@ -71,20 +80,25 @@ class Agent {
             clock_, outbox_,
             [this](LoadEvents& events) { return std::make_unique<ReactorLoad>(loop_, events); },
             options_.allow_shell),
+        health_file_(options_.health_file),
         random_(options_.hello.instance()) {}
 
-  // Dials until told to stop: a controller that is not there yet, or not any more, is tried again with
-  // back-off and jitter. The exit status.
+  // The exit status.
   int Serve();
 
  private:
   // SIGINT and SIGTERM are blocked in every thread and awaited by one, which tells the loop. The second one
   // leaves at once.
   void WatchSignals();
+  // Dials until told to stop: a controller that is not there yet, or not any more, is tried again with
+  // back-off and jitter. The exit status.
+  int Stay();
   // The load has ended and all it measured is on the controller's disk; or that takes too long.
   bool MayLeave() const;
   void Tick();
   bool Refused(const SessionEnd& session) const;
+  // The loop goes on meanwhile.
+  std::string WhyOf(const SessionEnd& session);
   void BackOff();
 
   const AgentOptions options_;
@@ -92,6 +106,8 @@ class Agent {
   EventLoop loop_;
   Outbox outbox_;
   Run run_;
+  HealthFile health_file_;
+  bool health_told_ = false;
   Random random_;
   std::atomic<bool> tick_posted_{false};
   bool stop_ = false;
@@ -130,15 +146,34 @@ bool Agent::MayLeave() const {
 
 void Agent::Tick() {
   tick_posted_ = false;
-  run_.CheckLease(keep_alive_.confirmed_ns());
+  const int64_t confirmed_ns = keep_alive_.confirmed_ns();
+  run_.CheckLease(confirmed_ns);
+  const absl::Status touched = health_file_.OnConfirmed(confirmed_ns);
+  if (!touched.ok() && !std::exchange(health_told_, true)) spdlog::warn("{}", std::string(touched.message()));
 }
 
 bool Agent::Refused(const SessionEnd& session) const {
   // A name that is taken may be this agent's own, of a process before this one that the controller has not
   // yet missed.
   const absl::Status& why = session.why;
+  const bool of_this_start =
+      absl::IsAlreadyExists(why) || absl::IsUnauthenticated(why) || absl::IsPermissionDenied(why);
   return !session.joined && (absl::IsFailedPrecondition(why) || absl::IsInvalidArgument(why) ||
-                             (absl::IsAlreadyExists(why) && !ever_joined_));
+                             (of_this_start && !ever_joined_));
+}
+
+std::string Agent::WhyOf(const SessionEnd& session) {
+  std::string why(session.why.message());
+  if (stop_ || session.joined || !absl::IsUnavailable(session.why)) return why;
+  // A name may take long to be looked up.
+  std::optional<std::string> found;
+  std::thread diagnosis([this, &found] {
+    std::string text = Diagnose(options_.controller.address, options_.controller.transport, kDiagnosis);
+    loop_.Post([&found, text = std::move(text)] { found = text; });
+  });
+  while (!found) loop_.RunOne();
+  diagnosis.join();
+  return found->empty() ? why : *found;
 }
 
 // Between sessions, too, the load goes on, and its lease is watched.
@@ -152,13 +187,23 @@ void Agent::BackOff() {
 
 int Agent::Serve() {
   WatchSignals();
-  const std::string& controller = options_.controller;
+  if (const absl::Status status = health_file_.Begin(); !status.ok()) {
+    spdlog::error("{}", std::string(status.message()));
+    return kCouldNotRun;
+  }
+  const int exit_status = Stay();
+  health_file_.Remove();
+  return exit_status;
+}
+
+int Agent::Stay() {
+  const std::string& controller = options_.controller.address;
   const int64_t began_ns = clock_.MonotonicNanos();
   while (!stop_) {
-    const SessionEnd session = RunSession(controller, options_.hello, {loop_, outbox_, run_, keep_alive_},
-                                          [this] { return MayLeave(); });
+    const SessionEnd session = RunSession(options_.controller, options_.hello,
+                                          {loop_, outbox_, run_, keep_alive_}, [this] { return MayLeave(); });
     ever_joined_ = ever_joined_ || session.joined;
-    const std::string why(session.why.message());
+    const std::string why = WhyOf(session);
     if (stop_) break;
     if (Refused(session)) {
       spdlog::error("the controller at {} refused this agent: {}", controller, why);
@@ -182,6 +227,25 @@ int Agent::Serve() {
   return 0;
 }
 
+// What is wrong from the start. INVALID_ARGUMENT: with what was typed.
+absl::Status CheckTransport(const ControllerPlace& controller) {
+  const Transport& transport = controller.transport;
+  if (absl::Status status = transport.CheckDial(controller.address); !status.ok()) return status;
+  const bool has_token = !controller.token_file.empty() || !controller.token.empty();
+  if (has_token && transport.tls.empty()) {
+    return absl::InvalidArgumentError(
+        "a join token is sent over TLS only: name a folder with the controller's ca.crt with --tls");
+  }
+  if (transport.insecure) spdlog::warn("{}", kInsecureWarning);
+  if (transport.tls.empty()) return absl::OkStatus();
+  const absl::StatusOr<TlsFolder::Material> material = TlsFolder(transport.tls).Read(absl::Now());
+  if (!material.ok()) return material.status();
+  if (!material->certificate.empty() || has_token) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("there is no tls.crt in ", transport.tls,
+                   ": an agent needs a certificate, or a join token (--token-file)"));
+}
+
 // Before there is any other thread.
 void BlockSignals() {
   sigset_t signals;
@@ -189,6 +253,13 @@ void BlockSignals() {
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
+
+int CheckHealth(const std::string& file) {
+  const absl::Status status = CheckHealthFile(file, SystemClock());
+  if (status.ok()) return 0;
+  spdlog::error("{}", std::string(status.message()));
+  return kCouldNotRun;
 }
 
 uint64_t RandomInstance() {
@@ -202,11 +273,27 @@ int Main(int argc, char** argv) {
   CLI::App app(
       "Joins a controller's fleet and loads the database as it is told, until it is stopped.\n"
       "Database passwords come from libpq's own places on this machine.\n\n"
-      "Example:\n  trunkload-agent --controller 10.0.0.5:7400 --label zone=eu-1");
+      "Example:\n  trunkload-agent --controller 10.0.0.5:7400 --tls pki/agent --label zone=eu-1");
   AgentOptions options;
   std::string name = absl::StrCat(HostName(), "-", getpid());
   std::vector<std::string> labels;
-  app.add_option("--controller", options.controller, "Address of the controller, HOST:PORT")->required();
+  std::string check_health;
+  app.add_option("--controller", options.controller.address, "Address of the controller, HOST:PORT");
+  Transport& transport = options.controller.transport;
+  app.add_option(
+         "--tls", transport.tls,
+         "Encrypt, and show the certificate in this folder: ca.crt, tls.crt and tls.key, as `trunkload certs "
+         "issue` makes them [$TRUNKLOAD_TLS]")
+      ->type_name("DIR");
+  app.add_option("--tls-server-name", transport.tls_server_name,
+                 "The name in the controller's certificate, where it is not the HOST that is dialled")
+      ->type_name("NAME");
+  app.add_option("--token-file", options.controller.token_file,
+                 "A file with a join token, as `trunkload tokens create` shows it: in place of a certificate "
+                 "[$TRUNKLOAD_TOKEN is the token itself]")
+      ->type_name("FILE");
+  app.add_flag("--insecure", transport.insecure,
+               "Plain text beyond this machine too: nothing is encrypted, nobody is checked");
   app.add_option("--name", name, "Name in the fleet, unique there (default: host name and process id)");
   app.add_option("--label", labels, "KEY=VALUE, shown to the controller; may be repeated");
   app.add_flag("--once", options.once,
@@ -215,10 +302,19 @@ int Main(int argc, char** argv) {
       "--allow-shell", options.allow_shell,
       "Let scripts run commands of the shell on this machine (\\shell and \\setshell), which anybody who "
       "reaches the controller can then do");
+  app.add_option(
+         "--health-file", options.health_file,
+         "Touch FILE whenever the controller answers, for health checks; removed when the agent leaves")
+      ->type_name("FILE")
+      ->envname("TRUNKLOAD_HEALTH_FILE");
+  app.add_option("--check-health", check_health,
+                 "Join nothing: exit with 0 where FILE was touched in the last 10 s, with 1 where not")
+      ->type_name("FILE");
   app.set_version_flag("--version", std::string("trunkload-agent " TRUNKLOAD_VERSION));
   v1::Hello& hello = options.hello;
   try {
     app.parse(argc, argv);
+    if (check_health.empty() && options.controller.address.empty()) throw CLI::RequiredError("--controller");
     for (const std::string& label : labels) {
       const size_t equals = label.find('=');
       if (equals == std::string::npos || equals == 0) {
@@ -230,6 +326,14 @@ int Main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : kWrongUsage;
   }
   spdlog::set_default_logger(spdlog::stderr_color_mt("agent"));
+  if (!check_health.empty()) return CheckHealth(check_health);
+  transport.TakeEnvironment();
+  const char* token = std::getenv("TRUNKLOAD_TOKEN");
+  if (token != nullptr) options.controller.token = token;
+  if (const absl::Status status = CheckTransport(options.controller); !status.ok()) {
+    spdlog::error("{}", std::string(status.message()));
+    return absl::IsInvalidArgument(status) ? kWrongUsage : kCouldNotRun;
+  }
   RaiseFileLimit();
   hello.set_protocol(2);
   hello.set_instance(RandomInstance());

@@ -40,6 +40,20 @@ bool StartsWithSqlstate(std::string_view text) {
                      [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z'); });
 }
 
+// As SQL names it; null: what the server has will do.
+const char* LevelInSql(v1::Isolation isolation) {
+  switch (isolation) {
+    case v1::ISOLATION_READ_COMMITTED:
+      return "READ COMMITTED";
+    case v1::ISOLATION_REPEATABLE_READ:
+      return "REPEATABLE READ";
+    case v1::ISOLATION_SERIALIZABLE:
+      return "SERIALIZABLE";
+    default:
+      return nullptr;
+  }
+}
+
 std::string_view FirstLine(std::string_view text) {
   return text.substr(0, text.find('\n'));
 }
@@ -94,6 +108,7 @@ void PqConnection::Watch(uint32_t events) {
 }
 
 PqConnection::Progress PqConnection::Open(const v1::Target& target, std::span<const Statement> statements) {
+  isolation_ = target.isolation();
   statements_ = statements;
   prepared_ = 0;
   error_ = {};
@@ -168,11 +183,21 @@ PqConnection::Progress PqConnection::ContinueOpening() {
       Watch(kEdges);
       PQsetnonblocking(connection_, 1);
       stage_ = Stage::kPreparing;
-      return PrepareNext();
+      return SetIsolation();
     default:
       ExplainOpenFailure();
       return Break(error_);
   }
+}
+
+// By a command of its own and not by an option of the start-up, which would have to be put together with
+// those that the target has already, and which poolers refuse, or drop without a word.
+PqConnection::Progress PqConnection::SetIsolation() {
+  const char* level = LevelInSql(isolation_);
+  if (level == nullptr) return PrepareNext();
+  const std::string sql = std::string("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL ") + level;
+  if (!PQsendQuery(connection_, sql.c_str()) || !Flush()) return Break(kConnectionBroken);
+  return Progress::kPending;
 }
 
 PqConnection::Progress PqConnection::ContinuePreparing() {
@@ -435,6 +460,7 @@ void PqConnection::ExplainOpenFailure() {
     const std::string_view answer = message.substr(mark + 3);
     if (StartsWithSqlstate(answer)) {
       SetError(answer.substr(0, 5), FirstLine(answer.substr(7)));
+      HidePassword();
       return;
     }
   }
@@ -446,6 +472,15 @@ void PqConnection::ExplainOpenFailure() {
            : says(EADDRNOTAVAIL)        ? kNoFreePort
                                         : kUnreachable,
            FirstLine(message));
+  HidePassword();
+}
+
+// A server may say it again.
+void PqConnection::HidePassword() {
+  const std::string_view password = PQpass(connection_) == nullptr ? "" : PQpass(connection_);
+  if (password.empty()) return;
+  for (size_t at = 0; (at = reason_.find(password, at)) != std::string::npos; at += 3)
+    reason_.replace(at, password.size(), "***");
 }
 
 }  // namespace trunkload

@@ -50,7 +50,8 @@ class PqConnection {
   PqConnection(const PqConnection&) = delete;
   PqConnection& operator=(const PqConnection&) = delete;
 
-  // Opens it and then prepares `statements`, which must outlive it. kPending or kBroken.
+  // Opens it, has its transactions begin at the target's isolation level, and then prepares `statements`,
+  // which must outlive it. kPending or kBroken.
   Progress Open(const v1::Target& target, std::span<const Statement> statements);
   // `events`: what the epoll set told.
   Progress OnEvents(uint32_t events);
@@ -115,6 +116,7 @@ class PqConnection {
   enum class Stage { kClosed, kOpening, kPreparing, kIdle, kQueuing, kBusy };
 
   Progress ContinueOpening();
+  Progress SetIsolation();
   Progress ContinuePreparing();
   Progress PrepareNext();
   Progress ReadAnswer();
@@ -128,6 +130,7 @@ class PqConnection {
   Progress Break(std::string_view code);
   void SetError(std::string_view code, std::string_view reason);
   void ExplainOpenFailure();
+  void HidePassword();
   // For these events of its socket; what is there already is told again.
   void Watch(uint32_t events);
 
@@ -150,6 +153,7 @@ class PqConnection {
   std::string copy_rows_;
   CopyRows rows_to_copy_;
   bool copying_ = false;  // rows_to_copy_ has more
+  v1::Isolation isolation_ = v1::ISOLATION_SERVER;
   std::span<const Statement> statements_;
   size_t prepared_ = 0;
   bool keep_rows_ = false;

@@ -69,7 +69,7 @@ void ReactorLoad::OnReactorReady(Member& member, uint32_t connections) {
   member.covered = (from_ns - start_ns_) / Recorder::kSliceNanos - 1;
   machine_.AddThread(member.reactor->thread_id());
   member.reactor->StartPhase(phase_, start_ns_, from_ns);
-  events_.OnTakenOver(phase_, from_ns, "");
+  TellTakenOver(member, from_ns, "");
 }
 
 void ReactorLoad::OnReactorFailed(Member& member, const std::string& reason) {
@@ -79,8 +79,18 @@ void ReactorLoad::OnReactorFailed(Member& member, const std::string& reason) {
   }
   // The load that was there before goes on.
   member.reactor.reset();
-  events_.OnTakenOver(phase_, 0, reason);
+  TellTakenOver(member, 0, reason);
   if (std::exchange(member.in_phase, false)) EndPhaseIfAllHave();
+}
+
+void ReactorLoad::TellTakenOver(const Member& member, int64_t from_ns, const std::string& failure) {
+  v1::TakenOver taken_over;
+  taken_over.set_phase(phase_);
+  taken_over.set_from_ns(from_ns);
+  taken_over.set_failure(failure);
+  for (const v1::ApplicationServer& server : member.servers)
+    taken_over.add_application_servers(server.number());
+  events_.OnTakenOver(taken_over);
 }
 
 void ReactorLoad::OnReactorEnded(Member& member, int64_t started_ns) {

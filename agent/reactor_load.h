@@ -55,6 +55,7 @@ class ReactorLoad final : public Load {
   void OnReactorReady(Member& member, uint32_t connections);
   void OnReactorFailed(Member& member, const std::string& reason);
   void OnReactorEnded(Member& member, int64_t started_ns);
+  void TellTakenOver(const Member& member, int64_t from_ns, const std::string& failure);
   void EndPhaseIfAllHave();
   void CollectSlices();
   bool CollectOne();

@@ -1,20 +1,12 @@
 #include "agent/recorder.h"
 
 #include <algorithm>
-#include <ctime>
+#include <cstdlib>
 #include <utility>
 
+#include "common/clock.h"
+
 namespace trunkload {
-namespace {
-
-int64_t ThreadCpuNanos() {
-  timespec used;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
-  return used.tv_sec * int64_t{1'000'000'000} + used.tv_nsec;
-}
-
-}  // namespace
-
 Recorder::Recorder(std::vector<size_t> commands_of_scripts)
     : commands_of_scripts_(std::move(commands_of_scripts)),
       current_(std::make_unique<Slice>(commands_of_scripts_)) {
@@ -60,6 +52,38 @@ void Recorder::Log(const Logged& transaction, const TransactionTimes& times) {
   const int64_t sent = times.sent == 0 ? times.ended : times.sent;
   log.add_send_lag_us((sent - times.intended_start) / kNanosPerMicro);
   log.add_retries(transaction.retries);
+}
+
+void Recorder::RecordSample(Ledger& ledger, uint64_t writer, uint64_t operation, Ledger::Outcome outcome) {
+  // Longer than that another process had the processor.
+  constexpr int64_t kLongestNanos = 100'000;
+  // The CPU clock of a thread takes longer to read than what is measured.
+  const SystemClock clock;
+  // The first one fetches what the others need.
+  clock.MonotonicNanos();
+  const int64_t before = clock.MonotonicNanos();
+  const int64_t began = clock.MonotonicNanos();
+  ledger.Record(writer, operation, outcome);
+  const int64_t took = clock.MonotonicNanos() - began;
+  // Less what reading the clock takes.
+  const int64_t cost = std::clamp(took - (began - before), -kLongestNanos, kLongestNanos);
+  ledger.AddCost(cost * static_cast<int64_t>(kOperationsPerSample));
+}
+
+void Recorder::RecordLook(uint32_t script, v1::Finding& finding, int64_t now) {
+  v1::Findings& findings = current_->scripts[script].findings;
+  findings.set_looks(findings.looks() + 1);
+  if (finding.expected() == finding.seen()) [[likely]]
+    return;
+  findings.set_deviating(findings.deviating() + 1);
+  // In the text of a script, what it expects is far from the ends of the range.
+  int64_t difference;
+  if (__builtin_sub_overflow(finding.seen(), finding.expected(), &difference) || difference == INT64_MIN)
+    difference = INT64_MAX;
+  if (std::abs(difference) > std::abs(findings.largest())) findings.set_largest(difference);
+  if (findings.first_size() >= kMostFindings) return;
+  finding.set_at_us(std::max<int64_t>(0, now - start_) / 1000);
+  *findings.add_first() = finding;
 }
 
 void Recorder::Complete(int64_t now) {

@@ -9,6 +9,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "agent/slice.h"
+#include "common/ledger.h"
 #include "common/random.h"
 
 namespace trunkload {
@@ -65,12 +66,24 @@ class Recorder {
   void RecordOffered(uint32_t script) { ++current_->scripts[script].offered; }
   void RecordDropped(uint32_t script) { ++current_->scripts[script].dropped; }
   void RecordSkipped(uint32_t script) { ++current_->scripts[script].skipped; }
-  void RecordRetries(uint32_t script, uint64_t retries) {
+  // Of one transaction; `deadlocks`: how many of its retries came after one.
+  void RecordRetries(uint32_t script, uint64_t retries, uint64_t deadlocks) {
     current_->scripts[script].retried += 1;
     current_->scripts[script].retries += retries;
+    current_->scripts[script].deadlock_retries += deadlocks;
   }
   // That a transaction of the script reads or writes.
   void RecordKey(uint32_t script, int64_t key) { current_->scripts[script].keys.Count(key); }
+  // Of a script that is recorded: what came of an operation, and what it saw where it looked for something.
+  void RecordOperation(uint32_t script, uint64_t writer, uint64_t operation, Ledger::Outcome outcome) {
+    Ledger& ledger = current_->scripts[script].ledger;
+    if (++operations_ % kOperationsPerSample == 0) [[unlikely]] {
+      RecordSample(ledger, writer, operation, outcome);
+    } else {
+      ledger.Record(writer, operation, outcome);
+    }
+  }
+  void RecordLook(uint32_t script, v1::Finding& finding, int64_t now);
   void RecordAbortedClient() { ++current_->aborted_clients; }
   void RecordCommand(uint32_t script, size_t command, int64_t nanos) {
     current_->scripts[script].commands[command].latency.Record(nanos);
@@ -112,6 +125,10 @@ class Recorder {
   // One being filled, and two on their way.
   static constexpr int kSlices = 3;
 
+  // Of so many operations, what writing down takes is measured of one.
+  static constexpr uint64_t kOperationsPerSample = 512;
+
+  static void RecordSample(Ledger& ledger, uint64_t writer, uint64_t operation, Ledger::Outcome outcome);
   void Roll(int64_t now);
   void Complete(int64_t now);
 
@@ -124,6 +141,7 @@ class Recorder {
   int64_t slice_began_ = 0;
   int64_t cpu_at_slice_began_ = 0;
   int64_t last_completion_ = 0;
+  uint64_t operations_ = 0;
 
   absl::Mutex mutex_;
   std::deque<std::unique_ptr<Slice>> complete_ ABSL_GUARDED_BY(mutex_);

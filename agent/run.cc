@@ -220,12 +220,10 @@ void Run::OnPhaseEnded(const v1::PhaseEnded& ended) {
   if (leaving_) TellLeaving();
 }
 
-void Run::OnTakenOver(uint32_t phase, int64_t from_ns, const std::string& failure) {
+void Run::OnTakenOver(const v1::TakenOver& taken_over) {
   v1::AgentMessage message;
+  *message.mutable_taken_over() = taken_over;
   message.mutable_taken_over()->set_run_id(assignment_.run_id());
-  message.mutable_taken_over()->set_phase(phase);
-  message.mutable_taken_over()->set_from_ns(from_ns);
-  message.mutable_taken_over()->set_failure(failure);
   Tell(std::move(message));
 }
 

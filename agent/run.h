@@ -49,7 +49,7 @@ class Run : public LoadEvents {
   void OnLoadFailed(const std::string& reason) override;
   void OnInterval(v1::Interval interval) override;
   void OnPhaseEnded(const v1::PhaseEnded& ended) override;
-  void OnTakenOver(uint32_t phase, int64_t from_ns, const std::string& failure) override;
+  void OnTakenOver(const v1::TakenOver& taken_over) override;
 
  private:
   absl::Status OnAssignment(const v1::Assignment& assignment, int64_t received_ns);

@@ -3,12 +3,19 @@
 #include <grpcpp/grpcpp.h>
 
 #include <deque>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <utility>
 
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "common/grpc_status.h"
 #include "common/message_limits.h"
+#include "common/tls/grpc_credentials.h"
+#include "common/tls/tls_folder.h"
+#include "common/tls/token_metadata.h"
 #include "trunkload/v1/fleet.grpc.pb.h"
 
 namespace trunkload {
@@ -22,7 +29,10 @@ constexpr int kConnectMs = 2'000;
 // loop's thread.
 class Stream : public grpc::ClientBidiReactor<v1::AgentMessage, v1::ControllerMessage> {
  public:
-  Stream(v1::FleetService::Stub& stub, const SessionParts& parts) : stub_(stub), parts_(parts) {
+  // `token`: a join token; empty: none.
+  Stream(v1::FleetService::Stub& stub, const SessionParts& parts, std::string token)
+      : stub_(stub), parts_(parts), token_(std::move(token)) {
+    if (!token_.empty()) context_.AddMetadata(kTokenMetadata, token_);
     stub.async()->Join(&context_, this);
   }
 
@@ -75,7 +85,7 @@ class Stream : public grpc::ClientBidiReactor<v1::AgentMessage, v1::ControllerMe
   void OnReadDone(bool ok) override {
     parts_.loop.Post([this, ok, received = clock_.MonotonicNanos()] {
       if (!ok) return StartNothingMore();
-      if (!std::exchange(joined_, true)) parts_.keep_alive.Begin(stub_);
+      if (!std::exchange(joined_, true)) parts_.keep_alive.Begin(stub_, token_);
       const absl::Status status = parts_.run.OnMessage(incoming_, received, [this](v1::AgentMessage reply) {
         direct_.push_back(std::make_shared<v1::AgentMessage>(std::move(reply)));
       });
@@ -99,6 +109,7 @@ class Stream : public grpc::ClientBidiReactor<v1::AgentMessage, v1::ControllerMe
 
   v1::FleetService::Stub& stub_;
   const SessionParts parts_;
+  const std::string token_;
   const SystemClock clock_;
   grpc::ClientContext context_;
   v1::ControllerMessage incoming_;
@@ -111,7 +122,14 @@ class Stream : public grpc::ClientBidiReactor<v1::AgentMessage, v1::ControllerMe
   std::optional<absl::Status> end_;
 };
 
-std::shared_ptr<grpc::Channel> Dial(const std::string& controller) {
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Dial(const ControllerPlace& controller) {
+  std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();
+  if (const Transport& transport = controller.transport; !transport.tls.empty()) {
+    const absl::StatusOr<TlsFolder::Material> material = TlsFolder(transport.tls).Read(absl::Now());
+    // It may well be put right while we try again.
+    if (!material.ok()) return absl::UnavailableError(material.status().message());
+    credentials = ControllerCredentials(*material, transport.ServerName(controller.address));
+  }
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   arguments.SetMaxSendMessageSize(kMaxMessageBytes);
@@ -124,15 +142,30 @@ std::shared_ptr<grpc::Channel> Dial(const std::string& controller) {
   // Each session dials for itself, and waits no longer than this for an answer.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectMs);
-  return grpc::CreateCustomChannel(controller, grpc::InsecureChannelCredentials(), arguments);
+  return grpc::CreateCustomChannel(controller.address, credentials, arguments);
+}
+
+// Whoever has put it there may put another in its place.
+absl::StatusOr<std::string> ReadToken(const ControllerPlace& controller) {
+  // In plain text everybody on the way would have it.
+  if (controller.transport.tls.empty()) return "";
+  if (controller.token_file.empty()) return controller.token;
+  std::ifstream file(controller.token_file);
+  std::string token;
+  if (file >> token) return token;
+  return absl::UnavailableError(absl::StrCat("cannot read a join token from ", controller.token_file));
 }
 
 }  // namespace
 
-SessionEnd RunSession(const std::string& controller, const v1::Hello& hello, const SessionParts& parts,
+SessionEnd RunSession(const ControllerPlace& controller, const v1::Hello& hello, const SessionParts& parts,
                       absl::AnyInvocable<bool()> may_end) {
-  const auto stub = v1::FleetService::NewStub(Dial(controller));
-  Stream stream(*stub, parts);
+  const absl::StatusOr<std::shared_ptr<grpc::Channel>> channel = Dial(controller);
+  if (!channel.ok()) return {channel.status()};
+  const auto stub = v1::FleetService::NewStub(*channel);
+  absl::StatusOr<std::string> token = ReadToken(controller);
+  if (!token.ok()) return {token.status()};
+  Stream stream(*stub, parts, *std::move(token));
   stream.Start(hello);
   while (!stream.end()) {
     parts.loop.RunOne();

@@ -50,6 +50,7 @@ void ScriptSlice::Merge(const ScriptSlice& other) {
   late += other.late;
   retried += other.retried;
   retries += other.retries;
+  deadlock_retries += other.deadlock_retries;
   errors.Merge(other.errors);
   error_messages.insert(other.error_messages.begin(), other.error_messages.end());
   response.Merge(other.response);
@@ -59,13 +60,17 @@ void ScriptSlice::Merge(const ScriptSlice& other) {
   failed.Merge(other.failed);
   for (size_t i = 0; i < commands.size(); ++i) commands[i].Merge(other.commands[i]);
   keys.Merge(other.keys);
+  ledger.Merge(other.ledger);
+  MergeFindings(other.findings, findings);
 }
 
 void ScriptSlice::Clear() {
-  offered = transactions = rows = dropped = skipped = late = retried = retries = 0;
+  offered = transactions = rows = dropped = skipped = late = retried = retries = deadlock_retries = 0;
   errors.Clear();
   error_messages.clear();
   keys.Clear();
+  ledger.Clear();
+  findings.Clear();
   for (CommandSlice& command : commands) command.Clear();
   for (Histogram* histogram : {&response, &service, &pool_wait, &send_lag, &failed}) histogram->Clear();
 }
@@ -113,6 +118,7 @@ v1::Interval Slice::ToInterval(uint32_t phase, uint64_t number) const {
     script.set_late(slice.late);
     script.set_retried(slice.retried);
     script.set_retries(slice.retries);
+    script.set_deadlock_retries(slice.deadlock_retries);
     slice.errors.AddTo(*script.mutable_errors());
     for (const auto& [code, message] : slice.error_messages) {
       if (!message.empty()) (*script.mutable_error_messages())[code] = message;
@@ -129,6 +135,11 @@ v1::Interval Slice::ToInterval(uint32_t phase, uint64_t number) const {
       to.set_retries(command.retries);
     }
     if (slice.keys.counted() > 0) *script.mutable_keys() = slice.keys.ToProto();
+    if (!slice.ledger.empty()) *script.mutable_ledger() = slice.ledger.ToProto();
+    if (slice.findings.looks() > 0) {
+      *script.mutable_findings() = slice.findings;
+      for (v1::Finding& finding : *script.mutable_findings()->mutable_first()) finding.set_phase(phase);
+    }
   }
   *interval.mutable_schedule_lag() = schedule_lag.ToProto();
   interval.set_reactor_cpu_ns(reactor_cpu_ns);

@@ -9,6 +9,7 @@
 #include "agent/error_counts.h"
 #include "common/frequent_keys.h"
 #include "common/histogram.h"
+#include "common/ledger.h"
 #include "trunkload/v1/fleet.pb.h"
 
 namespace trunkload {
@@ -36,6 +37,7 @@ struct ScriptSlice {
   uint64_t late = 0;
   uint64_t retried = 0;
   uint64_t retries = 0;
+  uint64_t deadlock_retries = 0;
   ErrorCounts errors;
   std::map<std::string, std::string, std::less<>> error_messages;
   Histogram response;
@@ -45,6 +47,9 @@ struct ScriptSlice {
   Histogram failed;
   std::vector<CommandSlice> commands;
   FrequentKeys keys;
+  // Of a script that is recorded.
+  Ledger ledger;
+  v1::Findings findings;
 
   // Keeps the message of the first error of each kind.
   void AddError(std::string_view code, std::string_view message);

@@ -8,7 +8,7 @@
 
 namespace trunkload {
 
-TextScript::TextScript(Script parsed, const v1::Script& script, const VariableNames& names, uint32_t number,
+TextScript::TextScript(Script parsed, const v1::Script& script, VariableNames& names, uint32_t number,
                        size_t first_mark)
     : script_(std::move(parsed)),
       number_(number),
@@ -18,6 +18,13 @@ TextScript::TextScript(Script parsed, const v1::Script& script, const VariableNa
       per_command_(script.per_command()),
       first_mark_(first_mark),
       key_(script.distribution_key().empty() ? std::nullopt : names.Find(script.distribution_key())) {
+  if (script.recorded()) {
+    recorded_ = {.writer = names.Number("trunkload_writer"),
+                 .operation = names.Number("trunkload_operation"),
+                 .expected = names.Number("trunkload_expected"),
+                 .seen = names.Number("trunkload_seen"),
+                 .key = names.Number("trunkload_key")};
+  }
   for (const auto& [name, text] : script.variables()) {
     if (const std::optional<uint32_t> variable = names.Find(name)) variables_.emplace_back(*variable, text);
   }

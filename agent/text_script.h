@@ -23,7 +23,7 @@ class TextScript {
   // `parsed` is script.text(), number `number` of the assignment, with variables of `names`. Its statements
   // get the marks of a connection (see PqConnection::marks) from `first_mark` on, one for each command,
   // where they are to be prepared.
-  TextScript(Script parsed, const v1::Script& script, const VariableNames& names, uint32_t number,
+  TextScript(Script parsed, const v1::Script& script, VariableNames& names, uint32_t number,
              size_t first_mark);
 
   const Script& script() const { return script_; }
@@ -35,6 +35,18 @@ class TextScript {
   // The variable that holds its distribution key; none where it has none.
   bool has_key() const { return key_.has_value(); }
   const std::optional<uint32_t>& key() const { return key_; }
+  // What comes of each of its transactions is written down.
+  bool recorded() const { return recorded_.has_value(); }
+  // The variables of such a script: who sends the transaction, and which it is; and where it looks for what
+  // ought to be there, what was expected, what was seen, and at what.
+  struct Recorded {
+    uint32_t writer;
+    uint32_t operation;
+    uint32_t expected;
+    uint32_t seen;
+    uint32_t key;
+  };
+  const Recorded& recorded_variables() const { return *recorded_; }
   bool simple() const { return mode_ == v1::QUERY_MODE_SIMPLE; }
   size_t IndexOf(const Command& command) const {
     return static_cast<size_t>(&command - script_.commands.data());
@@ -67,6 +79,7 @@ class TextScript {
   const bool per_command_;
   const size_t first_mark_;
   const std::optional<uint32_t> key_;
+  std::optional<Recorded> recorded_;
   std::vector<std::pair<uint32_t, std::string>> variables_;
   std::vector<Statement> statements_;
   // Of one statement.

@@ -20,4 +20,8 @@ int64_t SystemClock::WallNanos() const {
   return Read(CLOCK_REALTIME);
 }
 
+int64_t ThreadCpuNanos() {
+  return Read(CLOCK_THREAD_CPUTIME_ID);
+}
+
 }  // namespace trunkload

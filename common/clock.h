@@ -22,4 +22,7 @@ class SystemClock final : public Clock {
   int64_t WallNanos() const override;
 };
 
+// CPU time that the calling thread has used.
+int64_t ThreadCpuNanos();
+
 }  // namespace trunkload

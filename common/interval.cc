@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/histogram.h"
+#include "common/ledger.h"
 
 namespace trunkload {
 namespace {
@@ -36,6 +37,7 @@ void MergeScript(const v1::ScriptInterval& more, HistogramMerger& histograms, v1
   sum.set_late(sum.late() + more.late());
   sum.set_retried(sum.retried() + more.retried());
   sum.set_retries(sum.retries() + more.retries());
+  sum.set_deadlock_retries(sum.deadlock_retries() + more.deadlock_retries());
   AddCounts(more.errors(), *sum.mutable_errors());
   sum.mutable_error_messages()->insert(more.error_messages().begin(), more.error_messages().end());
   histograms.Merge(more.response(), *sum.mutable_response());
@@ -43,6 +45,13 @@ void MergeScript(const v1::ScriptInterval& more, HistogramMerger& histograms, v1
   histograms.Merge(more.pool_wait(), *sum.mutable_pool_wait());
   histograms.Merge(more.send_lag(), *sum.mutable_send_lag());
   histograms.Merge(more.failed(), *sum.mutable_failed());
+  if (more.has_ledger()) {
+    Ledger ledger;
+    ledger.Merge(sum.ledger());
+    ledger.Merge(more.ledger());
+    *sum.mutable_ledger() = ledger.ToProto();
+  }
+  if (more.has_findings()) MergeFindings(more.findings(), *sum.mutable_findings());
   while (sum.commands_size() < more.commands_size()) sum.add_commands();
   for (int i = 0; i < more.commands_size(); ++i) {
     v1::CommandInterval& command = *sum.mutable_commands(i);

@@ -1,16 +1,16 @@
 #include "controller/active_run.h"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/duration.h"
 #include "common/utf8.h"
+#include "controller/checks/unsettled.h"
+#include "controller/citus/hot_keys.h"
 #include "controller/phase_result.h"
 #include "controller/phase_times.h"
-#include "controller/plan/objective.h"
 #include "controller/plan/plan_check.h"
 #include "controller/planner.h"
 #include "controller/preflight.h"
@@ -19,60 +19,12 @@
 namespace trunkload {
 namespace {
 
-constexpr int64_t kProgressNanos = 1'000'000'000;
-// By then the intervals of the second that has just ended are here.
-constexpr int64_t kProgressDelayNanos = 250'000'000;
 constexpr size_t kLongestReason = 500;
 // Of an interval of a phase that has ended, nothing is yet to come.
 constexpr double kWholePhaseSeconds = 1e9;
 // Agents look at their lease several times a second, on machines that may be busy.
 constexpr absl::Duration kLeaseMargin = absl::Milliseconds(500);
-// Of what comes due in a step of a search, so much has to be done.
-constexpr double kDoneToHold = 0.97;
 constexpr uint64_t kLongestConnectingNanos = uint64_t{1} << 60;
-
-v1::Progress::Stage ToProto(RunState::Stage stage, bool first_phase) {
-  switch (stage) {
-    case RunState::Stage::kWaitingForAgents:
-      return v1::Progress::STAGE_WAITING_FOR_AGENTS;
-    case RunState::Stage::kSettingUp:
-    case RunState::Stage::kFinishingTables:
-      return v1::Progress::STAGE_SETTING_UP;
-    case RunState::Stage::kConnecting:
-      return v1::Progress::STAGE_CONNECTING;
-    case RunState::Stage::kObserving:
-    case RunState::Stage::kReadingClocks:
-    case RunState::Stage::kStarting:
-      return first_phase ? v1::Progress::STAGE_CONNECTING : v1::Progress::STAGE_RUNNING;
-    case RunState::Stage::kRunning:
-      return v1::Progress::STAGE_RUNNING;
-    case RunState::Stage::kDraining:
-    case RunState::Stage::kEnded:
-      break;
-  }
-  return v1::Progress::STAGE_DRAINING;
-}
-
-// How many keys are named at most, and from which share of all on.
-constexpr size_t kHotKeys = 10;
-constexpr double kHotShare = 0.005;
-
-bool IsHot(const FrequentKeys& keys, const FrequentKeys::Key& key) {
-  return static_cast<double>(key.count) >= kHotShare * static_cast<double>(keys.counted());
-}
-
-std::vector<v1::KeyFrequency> HotKeysOf(const FrequentKeys& keys) {
-  std::vector<v1::KeyFrequency> hot;
-  const auto all = static_cast<double>(keys.counted());
-  for (const FrequentKeys::Key& key : keys.Keys()) {
-    if (hot.size() == kHotKeys || !IsHot(keys, key)) break;
-    v1::KeyFrequency& frequency = hot.emplace_back();
-    frequency.set_key(key.key);
-    frequency.set_share_low(static_cast<double>(key.count) / all);
-    frequency.set_share_high(static_cast<double>(key.count + keys.undercount()) / all);
-  }
-  return hot;
-}
 
 std::string CutReason(const v1::PhaseEnded& ended) {
   switch (ended.cut()) {
@@ -94,7 +46,8 @@ ActiveRun::ActiveRun(const Identity& identity, v1::Plan plan, uint32_t agents, a
       began_ns_(identity.began_ns),
       wait_(wait),
       asked_(std::move(plan)),
-      plan_(ExpandSearches(asked_, search_phases_)),
+      searches_(asked_, plan_),
+      faults_(plan_),
       boot_id_(surroundings.boot_id),
       clock_(surroundings.clock),
       outside_(surroundings.outside),
@@ -102,12 +55,19 @@ ActiveRun::ActiveRun(const Identity& identity, v1::Plan plan, uint32_t agents, a
       state_(plan_, agents, wait, identity.began_ns),
       result_(Redacted(plan_), id_, identity.began_wall_ns),
       phases_(plan_, result_),
-      next_progress_ns_(identity.began_ns) {
-  for (const SearchPhases& search : search_phases_) {
-    v1::SearchResult& result = searches_.emplace_back();
-    result.set_phase(search.phase.name());
-    result.set_objective(search.phase.load().search().objective());
-  }
+      next_progress_ns_(identity.began_ns) {}
+
+LoadCounts ActiveRun::counts() const {
+  LoadCounts counts = result_.counts();
+  return counts += phases_.counts();
+}
+
+std::optional<v1::SeriesPoint> ActiveRun::newest_second() const {
+  const bool under_load =
+      state_.stage() == RunState::Stage::kRunning || state_.stage() == RunState::Stage::kDraining;
+  const Merger* const merger = under_load && !state_.loading() ? phases_.merger(state_.phase()) : nullptr;
+  if (merger == nullptr || merger->series().complete() == 0) return std::nullopt;
+  return merger->series().points()[merger->series().complete() - 1];
 }
 
 void ActiveRun::Cancel() {
@@ -220,7 +180,9 @@ void ActiveRun::OnTick() {
   if (!agents_taken_in_) TakeAgentsIn();
   if (!outcome_ && now_ns >= state_.DeadlineNanos()) Apply(RunState::TimePassed{}).IgnoreError();
   if (!outcome_ && now_ns >= next_progress_ns_) SendProgress();
+  AnnounceFaults();
   SaveIfDue();
+  BeginDueFaults();
 }
 
 int64_t ActiveRun::NextTickNanos() const {
@@ -228,7 +190,8 @@ int64_t ActiveRun::NextTickNanos() const {
   if (!agents_taken_in_) return next_progress_ns_;
   int64_t save_ns = saving_ || !dirty_ ? INT64_MAX : next_save_ns_;
   if (save_ns != INT64_MAX && save_soon_) save_ns = 0;
-  return std::min({state_.DeadlineNanos(), next_progress_ns_, save_ns});
+  const int64_t fault_ns = FaultsMayBegin() ? faults_.NextNanos(FaultPhase()) : INT64_MAX;
+  return std::min({state_.DeadlineNanos(), next_progress_ns_, save_ns, fault_ns});
 }
 
 bool ActiveRun::Fits(const v1::Hello& hello) const {
@@ -296,26 +259,34 @@ absl::Status ActiveRun::OnPhaseEnded(AgentId agent, const v1::PhaseEnded& ended)
 }
 
 absl::Status ActiveRun::OnTakenOver(AgentId agent, const v1::TakenOver& taken_over) {
-  const bool awaited = taken_over.run_id() == id_ && taken_over.phase() == state_.phase();
-  if (!awaited || !taking_over_.contains(agent)) return absl::OkStatus();
-  const AgentId lost = taking_over_.at(agent);
-  const auto found = loss_of_.find(lost);
-  v1::Loss* const loss = found == loss_of_.end() ? nullptr : &result_.losses()[found->second];
-  if (!taken_over.failure().empty()) {
-    // It stays among those that are to take over: before the next phase all is dealt out anew.
-    if (loss != nullptr) {
+  if (taken_over.run_id() != id_ || taken_over.phase() != state_.phase()) return absl::OkStatus();
+  const std::set<uint32_t> named(taken_over.application_servers().begin(),
+                                 taken_over.application_servers().end());
+  std::set<AgentId> concerned;
+  for (const v1::ApplicationServer& server : parts_.of(agent)) {
+    const auto given = taking_over_.find(server.number());
+    if (given == taking_over_.end() || !named.contains(server.number())) continue;
+    concerned.insert(given->second.begin(), given->second.end());
+    // One that failed stays: before the next phase all is dealt out anew.
+    if (taken_over.failure().empty()) taking_over_.erase(given);
+  }
+  for (const AgentId lost : concerned) {
+    const auto found = loss_of_.find(lost);
+    v1::Loss* const loss = found == loss_of_.end() ? nullptr : &result_.losses()[found->second];
+    if (!taken_over.failure().empty()) {
+      if (loss == nullptr) continue;
       loss->set_reason(absl::StrCat(loss->reason(), "; agent ", hellos_.at(agent).name(),
                                     " could not take over: ", OneLine(taken_over.failure(), kLongestReason)));
+      continue;
     }
-    return absl::OkStatus();
+    const bool all = std::none_of(taking_over_.begin(), taking_over_.end(),
+                                  [lost](const auto& entry) { return entry.second.contains(lost); });
+    if (!all) continue;
+    if (loss != nullptr)
+      loss->set_taken_over_s(static_cast<double>(clock_.MonotonicNanos() - state_.start_ns()) / 1e9);
+    if (absl::Status status = Apply(RunState::TakenOver{lost}); !status.ok()) return status;
   }
-  taking_over_.erase(agent);
-  const double seconds = static_cast<double>(clock_.MonotonicNanos() - state_.start_ns()) / 1e9;
-  const bool all = std::none_of(taking_over_.begin(), taking_over_.end(),
-                                [lost](const auto& entry) { return entry.second == lost; });
-  if (!all) return absl::OkStatus();
-  if (loss != nullptr) loss->set_taken_over_s(seconds);
-  return Apply(RunState::TakenOver{lost});
+  return absl::OkStatus();
 }
 
 void ActiveRun::OnTargetPrepared(absl::StatusOr<v1::ServerInfo> info) {
@@ -359,8 +330,37 @@ void ActiveRun::OnObserved(v1::Observed observed) {
     Apply(RunState::DatabaseRead{}).IgnoreError();
 }
 
+bool ActiveRun::FaultsMayBegin() const {
+  return !outcome_ && !state_.loading() && state_.stage() == RunState::Stage::kRunning && !state_.stopping();
+}
+
+void ActiveRun::AnnounceFaults() {
+  if (FaultsMayBegin() && faults_.Announce(FaultPhase(), clock_.MonotonicNanos())) dirty_ = save_soon_ = true;
+}
+
+void ActiveRun::BeginDueFaults() {
+  if (!FaultsMayBegin()) return;
+  while (const std::optional<int> fault = faults_.TakeDue(FaultPhase(), clock_.MonotonicNanos()))
+    outside_.BeginFault(*fault);
+}
+
+void ActiveRun::EndFaults() {
+  if (faults_.under_way()) outside_.EndFaults();
+}
+
+void ActiveRun::OnFaultBegan(int fault) {
+  faults_.OnBegan(fault, clock_.MonotonicNanos());
+  dirty_ = true;
+}
+
+void ActiveRun::OnFaultEnded(int fault, const std::string& failure) {
+  faults_.OnEnded(fault, clock_.MonotonicNanos(), failure);
+  dirty_ = true;
+  if (finish_ && !faults_.under_way()) Do(RunState::Finish(*finish_));
+}
+
 absl::Status ActiveRun::Apply(RunState::Event event) {
-  if (outcome_) return absl::OkStatus();
+  if (outcome_ || finish_) return absl::OkStatus();
   dirty_ = true;
   const RunState::Stage stage = state_.stage();
   absl::StatusOr<std::vector<RunState::Command>> commands = state_.Handle(event, clock_.MonotonicNanos());
@@ -386,24 +386,7 @@ void ActiveRun::Do(const RunState::PrepareTarget&) {
     events_.emplace_back(RunState::TargetPrepared{std::move(status)});
     return;
   }
-  outside_.PrepareTarget(plan_);
-}
-
-void ActiveRun::Do(const RunState::AssignLoad&) {
-  static constexpr char kStep[] = "client-side generate";
-  if (set_up_.empty() || set_up_.back().name() != kStep) OnTargetTask(kStep);
-  const std::vector<AgentId> agents = state_.agents();
-  load_ = TableLoadOf(plan_, server_.distributed());
-  load_plan_ = PlanOfLoad(plan_, *load_, agents.size());
-  std::vector<v1::Assignment> assignments = PlanAssignments(load_plan_, NamesOf(agents), id_).value();
-  for (size_t i = 0; i < agents.size(); ++i) {
-    *assignments[i].mutable_load() = *load_;
-    versions_[agents[i]] = {++last_version_, last_version_};
-    assignments[i].set_version(last_version_);
-    v1::ControllerMessage message;
-    *message.mutable_assignment() = std::move(assignments[i]);
-    Send(agents[i], message);
-  }
+  outside_.PrepareTarget(plan_, id_);
 }
 
 void ActiveRun::Do(const RunState::StartLoad& command) {
@@ -435,154 +418,8 @@ void ActiveRun::Do(const RunState::FinishTarget&) {
       absl::StrCat("the agents loaded ", rows, " of ", load_->rows(), " rows: run it again"))});
 }
 
-absl::Status ActiveRun::CheckAssignments(const std::vector<AgentId>& agents) const {
-  const absl::StatusOr<std::vector<v1::Assignment>> assignments =
-      PlanAssignments(plan_, NamesOf(agents), id_, GroupsOf(agents));
-  if (!assignments.ok()) return assignments.status();
-  for (size_t i = 0; i < agents.size(); ++i) {
-    if (absl::Status status = CheckOpenFiles((*assignments)[i], fleet_.hello(agents[i])); !status.ok())
-      return status;
-  }
-  return absl::OkStatus();
-}
-
-std::vector<std::string> ActiveRun::GroupsOf(const std::vector<AgentId>& agents) const {
-  std::vector<std::string> groups;
-  if (!plan_.fleet().has_spread_over()) return groups;
-  for (const AgentId agent : agents) {
-    const auto& labels = fleet_.hello(agent).labels();
-    const auto label = labels.find(plan_.fleet().spread_over());
-    groups.push_back(label == labels.end() ? "" : label->second);
-  }
-  return groups;
-}
-
-std::vector<std::string> ActiveRun::NamesOf(const std::vector<AgentId>& agents) const {
-  std::vector<std::string> names;
-  for (const AgentId agent : agents) names.push_back(fleet_.hello(agent).name());
-  return names;
-}
-
-void ActiveRun::Do(const RunState::AssignAll&) {
-  const std::vector<AgentId> agents = state_.agents();
-  // Checked before the target was prepared; nobody has joined since.
-  const std::vector<v1::Assignment> assignments =
-      PlanAssignments(plan_, NamesOf(agents), id_, GroupsOf(agents)).value();
-  if (plan_.observer().enabled()) outside_.StartObserving(plan_);
-  for (const AgentId agent : agents) Admit(agent);
-  for (size_t i = 0; i < agents.size(); ++i) {
-    for (const v1::ApplicationServer& server : assignments[i].application_servers())
-      parts_.Add(agents[i], server);
-    result_.AddAgent(agents[i], fleet_.hello(agents[i]), assignments[i].application_servers_size());
-    Assign(agents[i]);
-  }
-}
-
-void ActiveRun::AssignAnew(AgentId agent) {
-  parts_.Renew(agent);
-  Assign(agent);
-}
-
-void ActiveRun::Admit(AgentId agent) {
-  numbers_.emplace(agent, static_cast<uint32_t>(numbers_.size()));
-  hellos_[agent] = fleet_.hello(agent);
-}
-
-void ActiveRun::Assign(AgentId agent) {
-  v1::ControllerMessage message;
-  v1::Assignment& assignment = *message.mutable_assignment();
-  assignment = PlanCommon(plan_, id_, numbers_.size());
-  assignment.set_agent(numbers_.at(agent));
-  forgotten_.erase(agent);
-  versions_[agent] = {++last_version_, last_version_};
-  assignment.set_version(last_version_);
-  assignment.set_next_phase(state_.phase());
-  const Parts::Servers& servers = parts_.of(agent);
-  *assignment.mutable_application_servers() = {servers.begin(), servers.end()};
-  assignment.set_threads(std::min(assignment.threads(), static_cast<uint32_t>(servers.size())));
-  Send(agent, message);
-}
-
-void ActiveRun::Do(const RunState::Reassign& command) {
-  const std::vector<AgentId> agents = state_.agents();
-  // Some may have been lost by the same event.
-  if (agents.empty()) return;
-  std::vector<AgentId> newcomers;
-  for (const AgentId agent : command.newcomers) {
-    if (!state_.TakesPart(agent)) continue;
-    Admit(agent);
-    newcomers.push_back(agent);
-  }
-  std::set<AgentId> changed = parts_.Rebalance(agents, newcomers);
-  for (const auto& [taker, lost] : std::exchange(taking_over_, {})) {
-    if (changed.insert(taker).second) parts_.Renew(taker);
-  }
-  for (const AgentId agent : agents) {
-    result_.AddAgent(agent, hellos_.at(agent), static_cast<int>(parts_.of(agent).size()));
-    if (changed.contains(agent)) {
-      Assign(agent);
-    } else {
-      events_.emplace_back(RunState::AgentReady{agent});
-    }
-  }
-}
-
-void ActiveRun::Do(const RunState::TakeOver& command) {
-  std::vector<AgentId> receivers;
-  for (const AgentId agent : state_.agents()) {
-    if (fleet_.StreamOf(agent) && !state_.EndedPhase(agent)) receivers.push_back(agent);
-  }
-  if (receivers.empty()) return;
-  parts_.Change(command.agent, Remaining(command.agent, parts_.of(command.agent)));
-  for (const AgentId agent : parts_.TakeOver(command.agent, receivers)) {
-    versions_[agent].newest = ++last_version_;
-    taking_over_[agent] = command.agent;
-    // Not before it is on disk: another controller might give them to somebody else.
-    to_take_over_.insert(agent);
-  }
-  save_soon_ = true;
-}
-
-void ActiveRun::SendTakeOver(AgentId agent) {
-  v1::ControllerMessage message;
-  v1::TakeOver& take_over = *message.mutable_take_over();
-  take_over.set_run_id(id_);
-  take_over.set_phase(state_.phase());
-  take_over.set_version(versions_.at(agent).newest);
-  const Parts::Servers& servers = parts_.of(agent);
-  *take_over.mutable_application_servers() = {servers.begin(), servers.end()};
-  Send(agent, message);
-}
-
-// In a phase that is limited by transactions: what was not started yet, as far as is known.
-Parts::Servers ActiveRun::Remaining(AgentId agent, Parts::Servers servers) const {
-  const int phase = static_cast<int>(state_.phase());
-  const Merger* const merger = phases_.merger(state_.phase());
-  const bool counted = plan_.phases(phase).has_transactions() && plan_.phases(phase).load().has_closed();
-  if (!counted || merger == nullptr) return servers;
-  uint64_t started = merger->agents().at(agent).offered;
-  for (v1::ApplicationServer& server : servers) {
-    v1::PhaseShare& share = *server.mutable_shares(phase);
-    const uint64_t of_this = std::min(started, share.transactions());
-    share.set_transactions(share.transactions() - of_this);
-    started -= of_this;
-  }
-  return servers;
-}
-
-double ActiveRun::ShareOf(AgentId agent, uint32_t phase) const {
-  const v1::Load& load = plan_.phases(static_cast<int>(phase)).load();
-  const Parts::Servers& servers = parts_.of(agent);
-  if (load.has_open()) {
-    return static_cast<double>(servers.size()) / plan_.fleet().application_servers();
-  }
-  double clients = 0;
-  for (const v1::ApplicationServer& server : servers)
-    clients += server.shares(static_cast<int>(phase)).clients();
-  return clients / load.closed().clients();
-}
-
 void ActiveRun::Do(const RunState::ReadDatabase& command) {
+  if (command.last || state_.agents().empty()) EndFaults();
   observation_.Ask(command.last);
   if (!observation_.awaits()) {
     events_.emplace_back(RunState::DatabaseRead{});
@@ -590,12 +427,12 @@ void ActiveRun::Do(const RunState::ReadDatabase& command) {
     FrequentKeys keys = result_.keys();
     keys.Merge(phases_.keys());
     std::vector<int64_t> hottest;
-    for (const FrequentKeys::Key& key : keys.Keys()) {
-      if (hottest.size() < kHotKeys && IsHot(keys, key)) hottest.push_back(key.key);
-    }
+    for (const v1::KeyFrequency& hot : HotKeys(keys)) hottest.push_back(hot.key());
     outside_.ReadDatabaseLast(hottest);
   } else {
-    outside_.ReadDatabase();
+    // After a run that was cut short no phase follows.
+    const int phase = static_cast<int>(state_.phase());
+    outside_.ReadDatabase(!state_.agents().empty() && plan_.phases(phase).observed());
   }
 }
 
@@ -611,6 +448,8 @@ void ActiveRun::Do(const RunState::ReadClocks&) {
 void ActiveRun::Do(const RunState::StartPlanned& command) {
   phases_.Plan(command.phase, state_.agents());
   to_start_.clear();
+  // Those that come first are on disk with the start.
+  faults_.Announce(FaultPhase(), clock_.MonotonicNanos());
   save_soon_ = save_asked_ = true;
 }
 
@@ -628,7 +467,7 @@ void ActiveRun::SendStart(AgentId agent) {
   v1::ControllerMessage message;
   message.mutable_start_phase()->set_phase(state_.phase());
   message.mutable_start_phase()->set_start_ns(fleet_.clock(agent).ToAgent(state_.start_ns()));
-  if (SearchOf(state_.phase())) {
+  if (searches_.IsStep(state_.phase())) {
     const v1::Phase& step = plan_.phases(static_cast<int>(state_.phase()));
     message.mutable_start_phase()->set_rate(step.load().open().rate());
     *message.mutable_start_phase()->mutable_duration() = step.duration();
@@ -636,67 +475,9 @@ void ActiveRun::SendStart(AgentId agent) {
   Send(agent, message);
 }
 
-std::optional<size_t> ActiveRun::SearchOf(uint32_t phase) const {
-  for (size_t i = 0; i < search_phases_.size(); ++i) {
-    const uint32_t first = search_phases_[i].first;
-    if (phase >= first && phase < first + kMostSearchSteps) return i;
-  }
-  return std::nullopt;
-}
-
-CapacitySearch ActiveRun::ProgressOf(size_t search) const {
-  CapacitySearch progress(search_phases_[search].phase.load().search());
-  for (const v1::SearchStep& step : searches_[search].steps()) progress.Add(step.held());
-  return progress;
-}
-
-void ActiveRun::SetRate(uint32_t phase, double rate, absl::Duration takes) {
-  v1::Phase& step = *plan_.mutable_phases(static_cast<int>(phase));
-  step.mutable_load()->mutable_open()->set_rate(rate);
-  *step.mutable_duration() = ToProto(takes);
-}
-
-void ActiveRun::EndSearchStep(size_t search, uint32_t phase, double seconds) {
-  // One that was cut short says nothing.
-  if (state_.cancelled() || !state_.stopped().empty()) return;
-  const Merger& merger = *phases_.merger(phase);
-  const Merger::Script total = Total(merger);
-  const v1::PhaseResult result = MakePhaseResult(plan_, phase, seconds, merger, total);
-  v1::SearchResult& found = searches_[search];
-  const v1::ObjectiveResult judged =
-      Objective::Parse(found.objective())
-          .value()
-          .Evaluate({{result.name(), total.response, total.service, total.pool_wait, total.send_lag,
-                      total.failed, result.error_rate(), result.throughput_per_s(), result.rows_per_s()}});
-  v1::SearchStep& step = *found.add_steps();
-  step.set_phase(result.name());
-  step.set_rate_per_s(plan_.phases(static_cast<int>(phase)).load().open().rate());
-  step.set_value(judged.value());
-  if (result.offered() > 0)
-    step.set_done(static_cast<double>(result.transactions()) / static_cast<double>(result.offered()));
-  step.set_held(judged.met() && step.done() >= kDoneToHold);
-  const CapacitySearch progress = ProgressOf(search);
-  found.set_capacity_per_s(progress.holds());
-  found.set_failed_per_s(progress.fails());
-  found.set_complete(!progress.NextRate() && progress.holds() > 0 && progress.fails() > 0);
-  ChooseNext(search, progress);
-}
-
-void ActiveRun::ChooseNext(size_t search, const CapacitySearch& progress) {
-  const uint32_t first = search_phases_[search].first;
-  const uint32_t next = first + static_cast<uint32_t>(searches_[search].steps_size());
-  const std::optional<double> rate = progress.NextRate();
-  if (!rate || next >= first + kMostSearchSteps) {
-    events_.emplace_back(RunState::PhaseChosen{first + kMostSearchSteps});
-    return;
-  }
-  const absl::Duration takes = progress.StepAt(*rate);
-  SetRate(next, *rate, takes);
-  events_.emplace_back(RunState::PhaseChosen{next, takes});
-}
-
 void ActiveRun::Do(const RunState::StopPhase& /*command*/) {
   stopped_ns_ = clock_.MonotonicNanos();
+  EndFaults();
   for (AgentId agent : state_.agents()) SendStop(agent);
 }
 
@@ -718,8 +499,32 @@ void ActiveRun::Do(const RunState::ClosePhase& command) {
     seconds = std::min(seconds, absl::ToDoubleSeconds(planned));
   }
   phases_.Close(command.phase, seconds);
-  if (const std::optional<size_t> search = SearchOf(command.phase))
-    EndSearchStep(*search, command.phase, seconds);
+  faults_.Skip(command.phase + 1, "its phase was over before");
+  if (static_cast<int>(command.phase) + 1 == plan_.phases_size()) EndFaults();
+  // A step that was cut short says nothing.
+  if (searches_.IsStep(command.phase) && !state_.cancelled() && state_.stopped().empty()) {
+    const Merger::Script total = Total(merger);
+    const RunSearches::Next next = searches_.EndStep(
+        command.phase, MakePhaseResult(plan_, command.phase, seconds, merger, total), total, plan_);
+    events_.emplace_back(RunState::PhaseChosen{next.phase, next.takes});
+  }
+}
+
+OperationRecord ActiveRun::Operations() const {
+  OperationRecord operations = result_.operations();
+  phases_.AddOperationsTo(operations);
+  return operations;
+}
+
+void ActiveRun::Do(const RunState::SettleChecks&) {
+  // No phase may have followed the one that they were for.
+  EndFaults();
+  outside_.SettleChecks(plan_, id_, Operations());
+}
+
+void ActiveRun::OnChecksSettled(std::vector<v1::CheckResult> checks) {
+  checks_ = std::move(checks);
+  Apply(RunState::ChecksSettled{}).IgnoreError();
 }
 
 void ActiveRun::Do(const RunState::LoseAgent& command) {
@@ -748,22 +553,30 @@ void ActiveRun::Do(const RunState::EndRun& command) {
 
 void ActiveRun::Do(const RunState::Finish& command) {
   outside_.StopObserving();
+  outside_.CancelSettling();
+  if (faults_.under_way()) {
+    EndFaults();
+    finish_ = command;
+    return;
+  }
   if (!command.status.ok()) {
     outcome_ = command.status;
     return;
   }
+  if (!plan_.checks().empty()) outside_.KeepCheckRecord(id_, Operations().ToProto(plan_));
   phases_.Finish();
   result_.Stop(command.stopped);
-  for (const v1::SearchResult& search : searches_) {
+  for (const v1::SearchResult& search : searches_.results()) {
     for (const v1::SearchStep& step : search.steps()) {
       // The capacity is what the run has found; whether it was the agents' own is seen where it did not hold.
       if (step.rate_per_s() == search.capacity_per_s()) result_.JudgeStep(step.phase(), /*recorded=*/true);
       if (step.rate_per_s() == search.failed_per_s()) result_.JudgeStep(step.phase(), /*recorded=*/false);
     }
   }
+  faults_.Skip(UINT32_MAX, "the run ended before its phase began");
   v1::RunResult result = result_.Build(command.cancelled);
   *result.mutable_run()->mutable_plan() = Redacted(asked_);
-  for (const v1::SearchResult& search : searches_) *result.add_searches() = search;
+  for (const v1::SearchResult& search : searches_.results()) *result.add_searches() = search;
   if (state_.agents_missed() > 0) {
     result.mutable_verdict()->add_notes(absl::StrCat("the run began without ", state_.agents_missed(),
                                                      " of the agents it "
@@ -773,60 +586,19 @@ void ActiveRun::Do(const RunState::Finish& command) {
   for (std::string& warning : PreflightWarnings(plan_, server_.connections()))
     result.mutable_verdict()->add_notes(absl::StrCat("before the start: ", warning));
   for (v1::SetUpStep& step : set_up_) *result.mutable_run()->add_set_up() = std::move(step);
-  observation_.AddTo(plan_, HotKeysOf(result_.keys()), result);
+  faults_.AddTo(result);
+  observation_.AddTo(plan_, HotKeys(result_.keys()), result);
+  if (checks_.empty()) {
+    const std::string stopped = command.stopped.empty() ? "the database took too long" : command.stopped;
+    checks_ = Unsettled(plan_, command.cancelled ? "the run was cancelled" : stopped);
+  }
+  for (v1::CheckResult& check : checks_) *result.add_checks() = std::move(check);
   outcome_ = std::move(result);
 }
 
 void ActiveRun::Send(AgentId agent, const v1::ControllerMessage& message) {
   // One that is away is told when it is back.
   if (const std::optional<StreamId> stream = fleet_.StreamOf(agent)) outside_.Send(*stream, message);
-}
-
-void ActiveRun::SendProgress() {
-  const RunState& state = state_;
-  const int64_t now_ns = clock_.MonotonicNanos();
-  v1::Progress progress;
-  progress.set_run_id(id_);
-  progress.set_stage(state.loading() ? v1::Progress::STAGE_SETTING_UP
-                                     : ToProto(state.stage(), state.phase() == 0));
-  if (state.stage() == RunState::Stage::kObserving && state.agents().empty())
-    progress.set_stage(v1::Progress::STAGE_READING);
-  progress.set_agents(state.heard());
-  progress.set_agents_wanted(state.agents_wanted());
-  if (step_began_ns_ != 0) progress.set_step(set_up_.back().name());
-  for (std::string& warning : PreflightWarnings(plan_, server_.connections()))
-    progress.add_warnings(std::move(warning));
-  next_progress_ns_ = now_ns + kProgressNanos;
-  const Merger* const merger =
-      state.loading() ? (load_merger_ ? &*load_merger_ : nullptr) : phases_.merger(state.phase());
-  if (merger != nullptr) {
-    const int64_t elapsed_ns = std::max<int64_t>(0, now_ns - state.start_ns());
-    progress.set_elapsed_s(static_cast<double>(elapsed_ns) / 1e9);
-    if (state.loading()) {
-      progress.set_rows_loaded(RowsLoaded());
-      progress.set_rows_to_load(load_->rows());
-    } else {
-      DescribePhase(*merger, progress);
-    }
-    const int64_t whole_seconds = now_ns < state.start_ns() ? 0 : elapsed_ns / kProgressNanos;
-    next_progress_ns_ = state.start_ns() + (whole_seconds + 1) * kProgressNanos + kProgressDelayNanos;
-  }
-  outside_.OnProgress(progress);
-}
-
-void ActiveRun::DescribePhase(const Merger& merger, v1::Progress& progress) const {
-  const v1::Phase& phase = plan_.phases(static_cast<int>(state_.phase()));
-  progress.set_phase(phase.name());
-  if (!phase.has_transactions()) progress.set_duration_s(absl::ToDoubleSeconds(PlannedDuration(phase)));
-  progress.set_errors(merger.errors());
-  progress.set_dropped(merger.dropped());
-  const Series& series = merger.series();
-  *progress.mutable_totals() = series.totals();
-  if (series.complete() > 0) {
-    const v1::SeriesPoint& newest = series.points()[series.complete() - 1];
-    progress.set_throughput_per_s(static_cast<double>(newest.transactions()));
-    progress.set_response_p99_us(newest.response_p99_us());
-  }
 }
 
 }  // namespace trunkload

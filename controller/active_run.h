@@ -13,14 +13,15 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/clock.h"
-#include "controller/capacity_search.h"
 #include "controller/citus/observation.h"
 #include "controller/controller_outside.h"
+#include "controller/faults/run_faults.h"
 #include "controller/fleet.h"
 #include "controller/merger.h"
 #include "controller/parts.h"
 #include "controller/phase_records.h"
 #include "controller/run_result_builder.h"
+#include "controller/run_searches.h"
 #include "controller/run_snapshot.h"
 #include "controller/run_state.h"
 #include "trunkload/v1/fleet.pb.h"
@@ -64,6 +65,11 @@ class ActiveRun {
   // has an effect after that.
   const std::optional<absl::StatusOr<v1::RunResult>>& outcome() const { return outcome_; }
 
+  // Of all its phases so far.
+  LoadCounts counts() const;
+  // Of the phase under way: the newest second that is complete.
+  std::optional<v1::SeriesPoint> newest_second() const;
+
   void Cancel();
   // Each of them of an agent that is in the fleet. An error: it broke the protocol.
   // `held`: what it holds of this run; null: nothing. `more_to_come`: of what it has done.
@@ -86,6 +92,9 @@ class ActiveRun {
   void OnTargetTask(const std::string& name);
   void OnTargetPrepared(absl::StatusOr<v1::ServerInfo> info);
   void OnObserved(v1::Observed observed);
+  void OnChecksSettled(std::vector<v1::CheckResult> checks);
+  void OnFaultBegan(int fault);
+  void OnFaultEnded(int fault, const std::string& failure);
   // The controller was kept from running.
   void OnStalled() { Apply(RunState::Stalled{}).IgnoreError(); }
   void OnTick();
@@ -134,20 +143,10 @@ class ActiveRun {
   void Do(const RunState::StartPhase& command);
   void Do(const RunState::StopPhase& command);
   void Do(const RunState::ClosePhase& command);
+  void Do(const RunState::SettleChecks&);
   void Do(const RunState::LoseAgent& command);
   void Do(const RunState::EndRun& command);
   void Do(const RunState::Finish& command);
-
-  // The search that the phase is a step of; none where it is of none.
-  std::optional<size_t> SearchOf(uint32_t phase) const;
-  // Judges a step that has ended, and chooses what follows.
-  void EndSearchStep(size_t search, uint32_t phase, double seconds);
-  void ChooseNext(size_t search, const CapacitySearch& progress);
-  void SetRate(uint32_t phase, double rate, absl::Duration takes);
-  // Of the steps that were taken, and the next.
-  void RestoreRates(size_t search);
-  // As far as it has come.
-  CapacitySearch ProgressOf(size_t search) const;
 
   // See PlanAssignments.
   // FAILED_PRECONDITION where the plan can't be dealt out to them, or one of them can't do its part.
@@ -159,6 +158,15 @@ class ActiveRun {
   void SendProgress();
   void DescribePhase(const Merger& merger, v1::Progress& progress) const;
 
+  // Faults may begin now, or soon.
+  bool FaultsMayBegin() const;
+  RunFaults::Phase FaultPhase() const { return {state_.phase(), state_.start_ns()}; }
+  void AnnounceFaults();
+  void BeginDueFaults();
+  void EndFaults();
+
+  OperationRecord Operations() const;
+
   absl::Status Restore(RunSnapshot snapshot);
 
   const std::string id_;
@@ -168,8 +176,9 @@ class ActiveRun {
   const absl::Duration wait_;
   // As it was asked for; and with the steps of its searches in their place, as it is run.
   const v1::Plan asked_;
-  std::vector<SearchPhases> search_phases_;
   v1::Plan plan_;
+  RunSearches searches_;
+  RunFaults faults_;
   const std::string& boot_id_;
   const Clock& clock_;
   ControllerOutside& outside_;
@@ -177,6 +186,8 @@ class ActiveRun {
   RunState state_;
   RunResultBuilder result_;
   std::optional<absl::StatusOr<v1::RunResult>> outcome_;
+  // The run has ended, but for faults that are still being undone.
+  std::optional<RunState::Finish> finish_;
   // Raised while commands are carried out.
   std::deque<RunState::Event> events_;
   // Agents that were there before the run are taken in at the next tick, so that nothing ends inside
@@ -205,8 +216,9 @@ class ActiveRun {
   // To be told what they take over once it is on disk, and those for which that is under way.
   std::set<AgentId> to_take_over_;
   std::set<AgentId> being_saved_;
-  // Who takes over from whom, and has not said that it has.
-  std::map<AgentId, AgentId> taking_over_;
+  // Application servers that were given to another agent within the phase, which has not said that it
+  // emulates them; and those that were lost with them, one after the other.
+  std::map<uint32_t, std::set<AgentId>> taking_over_;
   std::map<AgentId, double> connecting_us_;
   int64_t stopped_ns_ = INT64_MAX;
   bool dirty_ = true;
@@ -218,14 +230,15 @@ class ActiveRun {
   int64_t next_save_ns_ = 0;
   // In the snapshot that is being written.
   std::map<AgentId, uint64_t> sequences_;
+  size_t faults_being_saved_ = 0;
   int64_t next_progress_ns_;
   // How tables are set up; the last step may be under way, since then. 0: it has ended.
   std::vector<v1::SetUpStep> set_up_;
   int64_t step_began_ns_ = 0;
   v1::ServerInfo server_;
   Observation observation_;
-  // One for each of search_phases_.
-  std::vector<v1::SearchResult> searches_;
+  // What checks came to; empty until they are settled.
+  std::vector<v1::CheckResult> checks_;
   // What agents load, and that as the plan that they are assigned to.
   std::optional<v1::TableLoad> load_;
   v1::Plan load_plan_;

@@ -25,7 +25,11 @@ std::vector<char*> Pointers(std::vector<std::string>& texts) {
 absl::StatusOr<pid_t> StartProcess(ChildProcess child) {
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  if (child.input_fd >= 0) {
+    posix_spawn_file_actions_adddup2(&files, child.input_fd, STDIN_FILENO);
+  } else {
+    posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  }
   posix_spawn_file_actions_adddup2(&files, child.output_fd, STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&files, child.output_fd, STDERR_FILENO);
   posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);

@@ -13,8 +13,10 @@ namespace trunkload {
 struct ChildProcess {
   // The first is the program; it is looked for in PATH where it has no slash.
   std::vector<std::string> arguments;
-  // Gets its standard output and error. Its input is empty, and it inherits no other descriptor.
+  // Gets its standard output and error. It inherits no other descriptor but its input.
   int output_fd;
+  // Of its input; -1: that is empty.
+  int input_fd = -1;
   // As NAME=VALUE; none: that of this process.
   std::optional<std::vector<std::string>> environment;
   // Where it works; empty: where this process does.

@@ -10,33 +10,37 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/grpc_status.h"
-#include "common/message_limits.h"
+#include "controller/controller_dial.h"
 
 namespace trunkload {
 namespace {
 
-constexpr int kKeepaliveMs = 5'000;
 constexpr std::chrono::seconds kCancelTimeout{5};
 // A controller that has gone in mid-run is waited for, as long as somebody takes to start it again.
 constexpr absl::Duration kComesBack = absl::Minutes(2);
 constexpr absl::Duration kBetweenCalls = absl::Seconds(1);
 
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveMs);
-  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  // Proxies of the environment are for the web, not for a controller.
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
-  arguments.SetMaxSendMessageSize(kMaxMessageBytes);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
-}
-
 }  // namespace
 
-ControlClient::ControlClient(const std::string& address)
-    : address_(address), stub_(v1::ControlService::NewStub(MakeChannel(address))) {}
+absl::StatusOr<std::unique_ptr<ControlClient>> ControlClient::Open(const std::string& address,
+                                                                   const Transport& transport) {
+  std::unique_ptr<ControlClient> client(new ControlClient(address, transport));
+  if (absl::Status status = client->Dial(); !status.ok()) return status;
+  return client;
+}
+
+absl::Status ControlClient::Dial() {
+  const absl::StatusOr<std::shared_ptr<grpc::Channel>> channel = DialController(address_, transport_);
+  if (!channel.ok()) return channel.status();
+  absl::MutexLock lock(&mutex_);
+  stub_ = v1::ControlService::NewStub(*channel);
+  return absl::OkStatus();
+}
+
+std::shared_ptr<v1::ControlService::Stub> ControlClient::stub() {
+  absl::MutexLock lock(&mutex_);
+  return stub_;
+}
 
 ControlClient::Ending ControlClient::Read(grpc::ClientReader<v1::RunUpdate>& updates, RunFollower& follower) {
   Ending ending;
@@ -58,13 +62,13 @@ ControlClient::Ending ControlClient::Read(grpc::ClientReader<v1::RunUpdate>& upd
 }
 
 void ControlClient::Run(const v1::RunRequest& request, RunFollower& follower) {
-  Tell(FollowAgain(Read(*stub_->Run(&context_, request), follower), follower), follower);
+  Tell(FollowAgain(Read(*stub()->Run(&context_, request), follower), follower), follower);
 }
 
 void ControlClient::Follow(const std::string& run_id, RunFollower& follower) {
   v1::FollowRequest request;
   request.set_run_id(run_id);
-  Tell(FollowAgain(Read(*stub_->Follow(&context_, request), follower), follower), follower);
+  Tell(FollowAgain(Read(*stub()->Follow(&context_, request), follower), follower), follower);
 }
 
 ControlClient::Ending ControlClient::FollowAgain(Ending last, RunFollower& follower) {
@@ -77,8 +81,10 @@ ControlClient::Ending ControlClient::FollowAgain(Ending last, RunFollower& follo
       request.set_run_id(run_id_);
     }
     absl::SleepFor(kBetweenCalls);
+    // Its certificate, or ours, may be a new one.
+    if (absl::Status status = Dial(); !status.ok()) return {.status = std::move(status), .heard = true};
     grpc::ClientContext context;
-    Ending next = Read(*stub_->Follow(&context, request), follower);
+    Ending next = Read(*stub()->Follow(&context, request), follower);
     if (absl::IsUnavailable(next.status) && !next.heard) continue;
     // It may be killed once more.
     if (absl::IsUnavailable(next.status)) return FollowAgain(std::move(next), follower);
@@ -99,20 +105,17 @@ void ControlClient::Tell(Ending ending, RunFollower& follower) {
 }
 
 absl::Status ControlClient::Describe(const absl::Status& status, bool heard) const {
-  if (!absl::IsUnavailable(status)) return status;
-  if (heard) {
+  if (heard && absl::IsUnavailable(status)) {
     return absl::UnavailableError(
         absl::StrCat("the controller at ", address_, " was lost in mid-run: ", status.message()));
   }
-  return absl::UnavailableError(absl::StrCat(
-      "no controller answers at ", address_, " (", status.message(),
-      "); check the address, and that `trunkload serve` runs there and listens on more than 127.0.0.1"));
+  return ExplainCall(status, address_, transport_);
 }
 
 absl::StatusOr<std::vector<v1::RunSummary>> ControlClient::ListRuns() {
   grpc::ClientContext context;
   v1::ListRunsReply reply;
-  const absl::Status status = FromGrpcStatus(stub_->ListRuns(&context, v1::ListRunsRequest(), &reply));
+  const absl::Status status = FromGrpcStatus(stub()->ListRuns(&context, v1::ListRunsRequest(), &reply));
   if (!status.ok()) return Describe(status, /*heard=*/false);
   return std::vector<v1::RunSummary>(reply.runs().begin(), reply.runs().end());
 }
@@ -123,7 +126,7 @@ absl::Status ControlClient::CancelRun(const std::string& run_id) {
   v1::CancelRequest request;
   request.set_run_id(run_id);
   v1::CancelReply reply;
-  const absl::Status status = FromGrpcStatus(stub_->Cancel(&context, request, &reply));
+  const absl::Status status = FromGrpcStatus(stub()->Cancel(&context, request, &reply));
   return status.ok() ? status : Describe(status, /*heard=*/false);
 }
 
@@ -139,7 +142,7 @@ void ControlClient::Cancel() {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + kCancelTimeout);
     v1::CancelReply reply;
-    status = stub_->Cancel(&context, request, &reply);
+    status = stub()->Cancel(&context, request, &reply);
   }
   // A run that is not there any more has just ended by itself: its result is on the way.
   if (!status.ok() && status.error_code() != grpc::StatusCode::NOT_FOUND) context_.TryCancel();

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "common/tls/transport.h"
 #include "controller/run_follower.h"
 #include "trunkload/v1/control.grpc.pb.h"
 
@@ -17,7 +18,10 @@ namespace trunkload {
 // A controller on another machine (or in another process), as the command line uses it. Thread-safe.
 class ControlClient {
  public:
-  explicit ControlClient(const std::string& address);
+  // INVALID_ARGUMENT or FAILED_PRECONDITION where what there is for TLS can't be used. Nothing is dialled
+  // yet.
+  static absl::StatusOr<std::unique_ptr<ControlClient>> Open(const std::string& address,
+                                                             const Transport& transport = {});
 
   // Runs a plan there and follows it to its end, also where the controller is killed on the way and started
   // again. Blocks; the follower is called on this thread. Once.
@@ -31,6 +35,12 @@ class ControlClient {
   void Cancel();
 
  private:
+  ControlClient(const std::string& address, const Transport& transport)
+      : address_(address), transport_(transport) {}
+  // With what is in the TLS folder now.
+  absl::Status Dial();
+  std::shared_ptr<v1::ControlService::Stub> stub();
+
   // How an update stream has ended.
   struct Ending {
     absl::Status status;
@@ -44,9 +54,10 @@ class ControlClient {
   absl::Status Describe(const absl::Status& status, bool heard) const;
 
   const std::string address_;
-  std::unique_ptr<v1::ControlService::Stub> stub_;
+  const Transport transport_;
   grpc::ClientContext context_;
   absl::Mutex mutex_;
+  std::shared_ptr<v1::ControlService::Stub> stub_ ABSL_GUARDED_BY(mutex_);
   std::string run_id_ ABSL_GUARDED_BY(mutex_);
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
 };

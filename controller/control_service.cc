@@ -98,8 +98,9 @@ class RefusedRun final : public grpc::ServerWriteReactor<v1::RunUpdate> {
 
 }  // namespace
 
-grpc::ServerWriteReactor<v1::RunUpdate>* ControlService::Run(grpc::CallbackServerContext* /*context*/,
+grpc::ServerWriteReactor<v1::RunUpdate>* ControlService::Run(grpc::CallbackServerContext* context,
                                                              const v1::RunRequest* request) {
+  if (absl::Status status = check_.Check(*context, Rpc::kRun); !status.ok()) return new RefusedRun(status);
   absl::StatusOr<v1::Plan> plan = ValidatePlan(request->plan());
   if (!plan.ok()) return new RefusedRun(plan.status());
   auto reactor = std::make_shared<RunReactor>(controller_, /*owner=*/true);
@@ -107,8 +108,9 @@ grpc::ServerWriteReactor<v1::RunUpdate>* ControlService::Run(grpc::CallbackServe
   return reactor.get();
 }
 
-grpc::ServerWriteReactor<v1::RunUpdate>* ControlService::Follow(grpc::CallbackServerContext* /*context*/,
+grpc::ServerWriteReactor<v1::RunUpdate>* ControlService::Follow(grpc::CallbackServerContext* context,
                                                                 const v1::FollowRequest* request) {
+  if (absl::Status status = check_.Check(*context, Rpc::kFollow); !status.ok()) return new RefusedRun(status);
   auto reactor = std::make_shared<RunReactor>(controller_, /*owner=*/false);
   reactor->Follow(reactor, request->run_id());
   return reactor.get();
@@ -118,6 +120,10 @@ grpc::ServerUnaryReactor* ControlService::ListRuns(grpc::CallbackServerContext* 
                                                    const v1::ListRunsRequest* /*request*/,
                                                    v1::ListRunsReply* reply) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (absl::Status status = check_.Check(*context, Rpc::kListRuns); !status.ok()) {
+    reactor->Finish(ToGrpcStatus(status));
+    return reactor;
+  }
   controller_.ListRuns([reactor, reply](absl::StatusOr<std::vector<v1::RunSummary>> runs) {
     if (runs.ok()) *reply->mutable_runs() = {runs->begin(), runs->end()};
     reactor->Finish(ToGrpcStatus(runs.status()));
@@ -129,6 +135,10 @@ grpc::ServerUnaryReactor* ControlService::Cancel(grpc::CallbackServerContext* co
                                                  const v1::CancelRequest* request,
                                                  v1::CancelReply* /*reply*/) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (absl::Status status = check_.Check(*context, Rpc::kCancel); !status.ok()) {
+    reactor->Finish(ToGrpcStatus(status));
+    return reactor;
+  }
   controller_.CancelRun(request->run_id(),
                         [reactor](const absl::Status& status) { reactor->Finish(ToGrpcStatus(status)); });
   return reactor;

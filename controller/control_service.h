@@ -1,5 +1,6 @@
 #pragma once
 
+#include "controller/caller_check.h"
 #include "controller/controller_thread.h"
 #include "trunkload/v1/control.grpc.pb.h"
 
@@ -8,8 +9,9 @@ namespace trunkload {
 // Command lines on other machines come in here, with plans to run. Thread-safe.
 class ControlService final : public v1::ControlService::CallbackService {
  public:
-  // The controller must outlive every call.
-  explicit ControlService(ControllerThread& controller) : controller_(controller) {}
+  // Both must outlive every call.
+  ControlService(const CallerCheck& check, ControllerThread& controller)
+      : check_(check), controller_(controller) {}
 
   grpc::ServerWriteReactor<v1::RunUpdate>* Run(grpc::CallbackServerContext* context,
                                                const v1::RunRequest* request) override;
@@ -21,6 +23,7 @@ class ControlService final : public v1::ControlService::CallbackService {
                                    v1::CancelReply* reply) override;
 
  private:
+  const CallerCheck& check_;
   ControllerThread& controller_;
 };
 

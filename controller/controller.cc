@@ -36,6 +36,7 @@ absl::StatusOr<std::string> Controller::StartRun(v1::Plan plan, const RunOptions
   }
   if (!plan.sweep().empty() && !plan.has_cell())
     return absl::InvalidArgumentError("a sweep is run cell by cell, by the command line");
+  if (absl::Status status = CheckHoldsNoPassword(plan); !status.ok()) return status;
   const uint32_t agents = std::max(options.agents, 1u);
   if (absl::Status status = CheckAgents(plan, agents); !status.ok()) return status;
   const int64_t wall_ns = clock_.WallNanos();
@@ -204,6 +205,20 @@ void Controller::OnTargetTask(const std::string& name) {
 
 void Controller::OnTargetPrepared(absl::StatusOr<v1::ServerInfo> info) {
   if (run_) run_->OnTargetPrepared(std::move(info));
+  FinishIfEnded();
+}
+
+void Controller::OnChecksSettled(std::vector<v1::CheckResult> checks) {
+  if (run_) run_->OnChecksSettled(std::move(checks));
+  FinishIfEnded();
+}
+
+void Controller::OnFaultBegan(int fault) {
+  if (run_) run_->OnFaultBegan(fault);
+}
+
+void Controller::OnFaultEnded(int fault, const std::string& failure) {
+  if (run_) run_->OnFaultEnded(fault, failure);
   FinishIfEnded();
 }
 

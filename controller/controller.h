@@ -30,6 +30,7 @@ class Controller {
   Controller(const Clock& clock, ControllerOutside& outside, std::string boot_id = "");
 
   // `plan` must be valid (plan/plan_loader.h), but may have no phases: then only its tables are set up.
+  // INVALID_ARGUMENT where its target holds a password.
   // RESOURCE_EXHAUSTED while a run is under way. The run's id on success.
   absl::StatusOr<std::string> StartRun(v1::Plan plan, const RunOptions& options);
   // Goes on with a run that another controller left. DATA_LOSS where the snapshot does not fit together,
@@ -55,8 +56,19 @@ class Controller {
   void OnTargetPrepared(absl::StatusOr<v1::ServerInfo> info);
   // Something was seen of the database; its place on the timeline is filled in here.
   void OnObserved(v1::Observed observed);
+  // The answer to ControllerOutside::SettleChecks.
+  void OnChecksSettled(std::vector<v1::CheckResult> checks);
+  // The answers to ControllerOutside::BeginFault. `failure`: why it could not be done, or undone; empty: it
+  // was.
+  void OnFaultBegan(int fault);
+  void OnFaultEnded(int fault, const std::string& failure);
   // The answer to ControllerOutside::Save.
   void OnSaved(const absl::Status& status);
+
+  // That are connected.
+  size_t agents() const { return fleet_.joined_agents().size(); }
+  // The run under way; null: none.
+  const ActiveRun* run() const { return run_.get(); }
 
   // To be called once the clock has reached NextTickNanos(), for time-outs and progress. INT64_MAX: nothing
   // is waited for.

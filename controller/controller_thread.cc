@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "controller/run_outcome.h"
 
 namespace trunkload {
 
@@ -24,8 +25,9 @@ std::string BootId() {
 
 }  // namespace
 
-ControllerThread::ControllerThread(const Clock& clock, std::unique_ptr<RunStore> store)
+ControllerThread::ControllerThread(const Clock& clock, std::unique_ptr<RunStore> store, bool allow_commands)
     : clock_(clock),
+      allow_commands_(allow_commands),
       wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       keeper_(std::move(store)),
       controller_(clock, *this, BootId()) {
@@ -36,6 +38,8 @@ ControllerThread::~ControllerThread() {
   Post([this] { quit_ = true; });
   thread_.join();
   preparations_.clear();
+  settlement_.reset();
+  injector_.reset();
   observer_.reset();
   if (ending_.joinable()) ending_.join();
   close(wake_fd_);
@@ -88,6 +92,10 @@ void ControllerThread::StartRun(v1::Plan plan, Controller::RunOptions options,
                                                     ": try again when that has ended, or cancel it")));
       return;
     }
+    if (absl::Status status = CheckCommands(plan); !status.ok()) {
+      follower->OnRunEnded(std::move(status));
+      return;
+    }
     run_.set_plan(plan.name());
     run_.set_started_at(
         absl::FormatTime(absl::RFC3339_sec, absl::FromUnixNanos(clock_.WallNanos()), absl::UTCTimeZone()));
@@ -100,6 +108,16 @@ void ControllerThread::StartRun(v1::Plan plan, Controller::RunOptions options,
       run_.set_run_id(*std::move(id));
     }
   });
+}
+
+absl::Status ControllerThread::CheckCommands(const v1::Plan& plan) const {
+  const bool any = std::any_of(plan.faults().begin(), plan.faults().end(),
+                               [](const v1::Fault& fault) { return fault.has_command(); });
+  if (allow_commands_ || !any) return absl::OkStatus();
+  return absl::PermissionDeniedError(
+      "the plan has a fault that runs a command on the controller's machine: start `trunkload run` or "
+      "`trunkload "
+      "serve` there with --allow-commands, if you trust the plan");
 }
 
 void ControllerThread::ResumeRun(RunSnapshot snapshot, RunKeeper::Done done) {
@@ -132,6 +150,25 @@ void ControllerThread::StopFollowing(const RunFollower* follower) {
   Post([this, follower] {
     std::erase_if(more_followers_, [follower](const auto& other) { return other.get() == follower; });
   });
+}
+
+void ControllerThread::Look(absl::AnyInvocable<void(ControllerStatus)> answer) {
+  Post([this, answer = std::move(answer)]() mutable { answer(Status()); });
+}
+
+ControllerStatus ControllerThread::Status() {
+  ControllerStatus status{.agents = controller_.agents(),
+                          .run = run_,
+                          .progress = progress_,
+                          .newest = std::nullopt,
+                          .counts = counted_,
+                          .runs_ended = runs_ended_};
+  if (const ActiveRun* const run = controller_.run(); run != nullptr) {
+    seen_ = run->counts();
+    status.newest = run->newest_second();
+  }
+  status.counts += seen_;
+  return status;
 }
 
 void ControllerThread::OnAgentDied(std::string name) {
@@ -235,16 +272,17 @@ void ControllerThread::Save(RunSnapshot snapshot) {
                [this](const absl::Status& status) { Post([this, status] { controller_.OnSaved(status); }); });
 }
 
-void ControllerThread::PrepareTarget(const v1::Plan& plan) {
-  Prepare(plan, TargetPreparation::Part::kBeforeLoad);
+void ControllerThread::PrepareTarget(const v1::Plan& plan, const std::string& run_id) {
+  Prepare(plan, run_id, TargetPreparation::Part::kBeforeLoad);
 }
 
 void ControllerThread::FinishTarget(const v1::Plan& plan, bool smoothly) {
   using Part = TargetPreparation::Part;
-  Prepare(plan, smoothly ? Part::kAfterSmoothLoad : Part::kAfterLoad);
+  Prepare(plan, /*run_id=*/"", smoothly ? Part::kAfterSmoothLoad : Part::kAfterLoad);
 }
 
-void ControllerThread::Prepare(const v1::Plan& plan, TargetPreparation::Part part) {
+void ControllerThread::Prepare(const v1::Plan& plan, const std::string& run_id,
+                               TargetPreparation::Part part) {
   const uint64_t number = ++last_preparation_;
   current_preparation_ = number;
   auto on_task = [this, number](const std::string& name) {
@@ -261,7 +299,7 @@ void ControllerThread::Prepare(const v1::Plan& plan, TargetPreparation::Part par
     });
   };
   preparations_[number] =
-      std::make_unique<TargetPreparation>(plan, part, std::move(on_task), std::move(done));
+      std::make_unique<TargetPreparation>(plan, run_id, part, std::move(on_task), std::move(done));
 }
 
 void ControllerThread::CancelPrepareTarget() {
@@ -280,8 +318,8 @@ void ControllerThread::StartObserving(const v1::Plan& plan) {
   });
 }
 
-void ControllerThread::ReadDatabase() {
-  if (observer_) observer_->Read();
+void ControllerThread::ReadDatabase(bool tracked) {
+  if (observer_) observer_->Read(tracked);
 }
 
 void ControllerThread::ReadDatabaseLast(const std::vector<int64_t>& keys) {
@@ -296,7 +334,55 @@ void ControllerThread::StopObserving() {
   ending_ = std::thread([ending = std::move(observer_)]() mutable { ending.reset(); });
 }
 
+void ControllerThread::SettleChecks(const v1::Plan& plan, const std::string& run_id,
+                                    const OperationRecord& operations) {
+  const uint64_t number = ++last_settlement_;
+  current_settlement_ = number;
+  auto done = [this, number](absl::StatusOr<std::vector<v1::CheckResult>> results) {
+    Post([this, number, results = std::move(results)]() mutable {
+      if (current_settlement_ != number) return;
+      current_settlement_ = 0;
+      if (results.ok()) controller_.OnChecksSettled(*std::move(results));
+    });
+  };
+  settlement_ = std::make_unique<Settlement>(SettlementJob{plan, run_id, operations}, std::move(done));
+}
+
+void ControllerThread::CancelSettling() {
+  current_settlement_ = 0;
+  if (settlement_) settlement_->Cancel();
+}
+
+void ControllerThread::KeepCheckRecord(const std::string& run_id, v1::CheckRecord record) {
+  keeper_.PutCheckRecord(run_id, std::move(record));
+}
+
+void ControllerThread::PrepareFaults(const v1::Plan& plan, const std::string& run_id) {
+  const uint64_t number = ++last_injector_;
+  injector_ = std::make_unique<FaultInjector>(
+      plan, FaultInjector::Options{.run_id = run_id, .allow_commands = allow_commands_},
+      [this, number](FaultInjector::Event event) {
+        Post([this, number, event = std::move(event)] {
+          if (!injector_ || last_injector_ != number) return;
+          if (event.ended) {
+            controller_.OnFaultEnded(event.fault, event.failure);
+          } else {
+            controller_.OnFaultBegan(event.fault);
+          }
+        });
+      });
+}
+
+void ControllerThread::BeginFault(int fault) {
+  injector_->Begin(fault);
+}
+
+void ControllerThread::EndFaults() {
+  injector_->EndAll();
+}
+
 void ControllerThread::OnProgress(const v1::Progress& progress) {
+  progress_ = progress;
   if (follower_) follower_->OnProgress(progress);
   for (const auto& follower : more_followers_) follower->OnProgress(progress);
 }
@@ -306,6 +392,13 @@ void ControllerThread::OnTransactions(uint32_t agent, int64_t phase_start_us, co
 }
 
 void ControllerThread::OnRunEnded(absl::StatusOr<v1::RunResult> result) {
+  injector_.reset();
+  if (result.ok()) {
+    seen_ = LoadCounts();
+    for (const v1::PhaseResult& phase : result->phases()) counted_ += LoadCounts::Of(phase);
+  }
+  counted_ += std::exchange(seen_, LoadCounts());
+  ++runs_ended_[RunOutcome(result)];
   // Whoever is told that it has ended finds it in the store.
   absl::StatusOr<v1::RunResult> kept = result;
   keeper_.Finish(
@@ -321,6 +414,7 @@ void ControllerThread::OnRunEnded(absl::StatusOr<v1::RunResult> result) {
 
 void ControllerThread::EndRun(const absl::StatusOr<v1::RunResult>& result) {
   run_.Clear();
+  progress_.Clear();
   if (const auto follower = std::exchange(follower_, nullptr)) follower->OnRunEnded(result);
   for (const auto& follower : std::exchange(more_followers_, {})) follower->OnRunEnded(result);
 }

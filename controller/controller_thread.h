@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -14,8 +15,11 @@
 #include "absl/synchronization/mutex.h"
 #include "common/clock.h"
 #include "controller/agent_stream.h"
+#include "controller/checks/settlement.h"
 #include "controller/citus/observer.h"
 #include "controller/controller.h"
+#include "controller/controller_status.h"
+#include "controller/faults/fault_injector.h"
 #include "controller/run_follower.h"
 #include "controller/run_keeper.h"
 #include "controller/target_preparation.h"
@@ -30,8 +34,10 @@ namespace trunkload {
 // run.
 class ControllerThread : private ControllerOutside {
  public:
-  // The clock must outlive this. `store`: where runs are kept; null: nowhere.
-  explicit ControllerThread(const Clock& clock, std::unique_ptr<RunStore> store = nullptr);
+  // The clock must outlive this. `store`: where runs are kept; null: nowhere. `allow_commands`: plans may
+  // have faults that are commands of this machine.
+  explicit ControllerThread(const Clock& clock, std::unique_ptr<RunStore> store = nullptr,
+                            bool allow_commands = false);
   // Every stream must have ended and every call be over: shut the server down first.
   ~ControllerThread() override;
 
@@ -54,6 +60,12 @@ class ControllerThread : private ControllerOutside {
   void StopFollowing(const RunFollower* follower);
   // All that are kept, newest first.
   void ListRuns(RunKeeper::Answer<std::vector<v1::RunSummary>> answer) { keeper_.List(std::move(answer)); }
+  // NOT_FOUND and FAILED_PRECONDITION as RunStore has them.
+  void Result(std::string run_id, RunKeeper::Answer<v1::RunResult> answer) {
+    keeper_.Result(std::move(run_id), std::move(answer));
+  }
+  // `answer` is called on this thread.
+  void Look(absl::AnyInvocable<void(ControllerStatus)> answer);
   // A process of an agent has ended, that is certain: nothing need be waited for.
   void OnAgentDied(std::string name);
   // Ends the follower's run in order, if it is under way.
@@ -69,7 +81,10 @@ class ControllerThread : private ControllerOutside {
   using Event = absl::AnyInvocable<void()>;
 
   void EndRun(const absl::StatusOr<v1::RunResult>& result);
+  ControllerStatus Status();
   bool busy() const { return !run_.run_id().empty(); }
+  // PERMISSION_DENIED where the plan has commands that are not allowed here.
+  absl::Status CheckCommands(const v1::Plan& plan) const;
   void Post(Event event) ABSL_LOCKS_EXCLUDED(mutex_);
   std::deque<Event> WaitForEvents() ABSL_LOCKS_EXCLUDED(mutex_);
   void Drive();
@@ -79,19 +94,27 @@ class ControllerThread : private ControllerOutside {
   void Send(StreamId to, const v1::ControllerMessage& message) override;
   void Disconnect(StreamId stream, const absl::Status& why) override;
   void Save(RunSnapshot snapshot) override;
-  void PrepareTarget(const v1::Plan& plan) override;
+  void PrepareTarget(const v1::Plan& plan, const std::string& run_id) override;
   void FinishTarget(const v1::Plan& plan, bool smoothly) override;
-  void Prepare(const v1::Plan& plan, TargetPreparation::Part part);
+  void Prepare(const v1::Plan& plan, const std::string& run_id, TargetPreparation::Part part);
   void CancelPrepareTarget() override;
   void StartObserving(const v1::Plan& plan) override;
-  void ReadDatabase() override;
+  void ReadDatabase(bool tracked) override;
   void ReadDatabaseLast(const std::vector<int64_t>& keys) override;
   void StopObserving() override;
+  void SettleChecks(const v1::Plan& plan, const std::string& run_id,
+                    const OperationRecord& operations) override;
+  void CancelSettling() override;
+  void KeepCheckRecord(const std::string& run_id, v1::CheckRecord record) override;
+  void PrepareFaults(const v1::Plan& plan, const std::string& run_id) override;
+  void BeginFault(int fault) override;
+  void EndFaults() override;
   void OnProgress(const v1::Progress& progress) override;
   void OnTransactions(uint32_t agent, int64_t phase_start_us, const v1::TransactionLog& log) override;
   void OnRunEnded(absl::StatusOr<v1::RunResult> result) override;
 
   const Clock& clock_;
+  const bool allow_commands_;
   const int wake_fd_;
 
   absl::Mutex mutex_;
@@ -108,6 +131,11 @@ class ControllerThread : private ControllerOutside {
   v1::RunSummary run_;
   std::shared_ptr<RunFollower> follower_;
   std::vector<std::shared_ptr<RunFollower>> more_followers_;
+  v1::Progress progress_;
+  // Of runs that have ended; and of the one under way, when somebody looked last.
+  LoadCounts counted_;
+  LoadCounts seen_;
+  std::map<std::string, uint64_t> runs_ended_;
   // Those given up too, until they have ended; 0 is none.
   std::map<uint64_t, std::unique_ptr<TargetPreparation>> preparations_;
   uint64_t current_preparation_ = 0;
@@ -117,6 +145,13 @@ class ControllerThread : private ControllerOutside {
   uint64_t last_observer_ = 0;
   // Waits for the end of the one before.
   std::thread ending_;
+  // The newest one; one that was given up may take a moment to end.
+  std::unique_ptr<Settlement> settlement_;
+  uint64_t current_settlement_ = 0;
+  uint64_t last_settlement_ = 0;
+  // Of the run under way; all of its faults have ended when that has.
+  std::unique_ptr<FaultInjector> injector_;
+  uint64_t last_injector_ = 0;
   RunKeeper keeper_;
   Controller controller_;
   std::thread thread_;

@@ -22,6 +22,9 @@ namespace trunkload {
 namespace {
 
 constexpr absl::Duration kCancelTimeout = absl::Seconds(2);
+// A server of version 15 or later writes down what an idle session counted within 10 s.
+constexpr absl::Duration kStatisticsTimeout = absl::Seconds(12);
+constexpr absl::Duration kStatisticsInterval = absl::Milliseconds(200);
 constexpr int64_t kNoTimeout = std::numeric_limits<int64_t>::max();
 
 std::string Text(const char* text) {
@@ -47,6 +50,18 @@ absl::Duration ConnectTimeout(PGconn* connection) {
 
 bool Distributed(const v1::Setup& setup, const v1::ServerInfo& info) {
   return setup.distribution() != v1::DISTRIBUTION_NONE && !info.citus_version().empty();
+}
+
+// NULL where the server keeps no statistics.
+std::string RowsCountedByStatistics(absl::string_view table, bool distributed) {
+  const std::string if_kept = " WHERE current_setting('track_counts')::boolean";
+  if (distributed) {
+    return absl::StrCat("SELECT sum(result::bigint) FROM run_command_on_placements('", table,
+                        "', 'SELECT pg_stat_get_tuples_inserted(''%s''::regclass)')", if_kept,
+                        " AND success");
+  }
+  return absl::StrCat("SELECT sum(pg_stat_get_tuples_inserted(relid)) FROM pg_partition_tree('", table, "')",
+                      if_kept);
 }
 
 std::string Advice(absl::string_view sqlstate) {
@@ -122,6 +137,8 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Connect(const v1::Target& ta
   Parameters parameters(target);
   parameters.Add("fallback_application_name", "trunkload");
   if (!options.application_name.empty()) parameters.Set("application_name", options.application_name);
+  if (options.connect_timeout > absl::ZeroDuration())
+    parameters.Set("connect_timeout", absl::StrCat(absl::ToInt64Seconds(options.connect_timeout)));
   if (const size_t colon = options.server.rfind(':'); colon != std::string::npos) {
     parameters.Remove("hostaddr");
     parameters.Set("host", options.server.substr(0, colon));
@@ -130,6 +147,9 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Connect(const v1::Target& ta
   PGconn* connection =
       PQconnectStartParams(parameters.keywords().data(), parameters.values().data(), /*expand_dbname=*/1);
   if (connection == nullptr) return absl::ResourceExhaustedError("out of memory for a database connection");
+  // libpq would print them to standard error, in the midst of what a person reads there.
+  PQsetNoticeReceiver(
+      connection, [](void*, const PGresult*) {}, nullptr);
   std::unique_ptr<Database> database(new Database(connection, cancellation));
   const absl::Status status = database->FinishConnecting(ConnectTimeout(connection));
   if (!status.ok()) return status;
@@ -180,12 +200,31 @@ void Database::AskServerToStop() {
   answered->WaitForNotificationWithTimeout(kCancelTimeout);
 }
 
+void Database::DropAnswer() {
+  const SystemClock clock;
+  const int64_t deadline_ns = clock.MonotonicNanos() + absl::ToInt64Nanoseconds(kCancelTimeout);
+  while (true) {
+    while (PQisBusy(connection_)) {
+      if (!Wait(POLLIN, deadline_ns - clock.MonotonicNanos()).ok() || PQconsumeInput(connection_) == 0)
+        return;
+    }
+    PGresult* const result = PQgetResult(connection_);
+    if (result == nullptr) return;
+    PQclear(result);
+  }
+}
+
 absl::StatusOr<Database::Result> Database::Run(const std::string& what, const std::string& sql,
                                                absl::Duration timeout) {
   return Await(what, PQsendQuery(connection_, sql.c_str()) == 1, timeout);
 }
 
-absl::StatusOr<Database::Result> Database::Await(const std::string& what, bool sent, absl::Duration timeout) {
+absl::StatusOr<Database::Result> Database::Await(const std::string& what, bool sent, absl::Duration timeout,
+                                                 absl::FunctionRef<void(const Result&)> on_result) {
+  if (!sent && PQtransactionStatus(connection_) == PQTRANS_ACTIVE) {
+    return absl::UnavailableError(
+        absl::StrCat("cannot ", what, ": the server has not answered an earlier question"));
+  }
   const SystemClock clock;
   const int64_t deadline_ns = timeout == absl::InfiniteDuration()
                                   ? kNoTimeout
@@ -197,6 +236,7 @@ absl::StatusOr<Database::Result> Database::Await(const std::string& what, bool s
       if (absl::Status waited = Wait(POLLIN, left_ns); !waited.ok()) {
         AskServerToStop();
         if (!absl::IsDeadlineExceeded(waited)) return waited;
+        DropAnswer();
         return absl::DeadlineExceededError(absl::StrCat("no answer within ", absl::FormatDuration(timeout)));
       }
       if (PQconsumeInput(connection_) == 0) break;
@@ -204,6 +244,7 @@ absl::StatusOr<Database::Result> Database::Await(const std::string& what, bool s
     PGresult* result = PQgetResult(connection_);
     if (result == nullptr) break;
     last.reset(result);
+    on_result(last);
   }
   const ExecStatusType status = PQresultStatus(last.get());
   if (sent && (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)) return last;
@@ -243,6 +284,24 @@ absl::StatusOr<bool> Database::KeepsPreparedStatements(const v1::Target& target,
   return true;
 }
 
+absl::StatusOr<bool> Database::KeepsSessions(const v1::Target& target, const Cancellation& cancellation,
+                                             absl::Duration timeout) {
+  const std::string what = "see whether a connection keeps its session";
+  const std::string pid = "SELECT pg_catalog.pg_backend_pid()";
+  auto one = Connect(target, cancellation);
+  if (!one.ok()) return one.status();
+  auto other = Connect(target, cancellation);
+  if (!other.ok()) return other.status();
+  const absl::StatusOr<std::string> before = (*one)->ReadValue(what, pid, timeout);
+  if (!before.ok()) return before.status();
+  // The session that was given back last is taken first, by whoever comes next.
+  const absl::StatusOr<Result> taken = (*other)->Run(what, "BEGIN", timeout);
+  if (!taken.ok()) return taken.status();
+  const absl::StatusOr<std::string> after = (*one)->ReadValue(what, pid, timeout);
+  if (!after.ok()) return after.status();
+  return *before == *after;
+}
+
 std::string Database::server() const {
   return absl::StrCat(Text(PQhost(connection_)), ":", Text(PQport(connection_)));
 }
@@ -254,11 +313,39 @@ absl::StatusOr<std::string> Database::ReadValue(const std::string& what, const s
   return PQntuples(result->get()) == 0 ? std::string() : std::string(PQgetvalue(result->get(), 0, 0));
 }
 
+absl::Status Database::ReadRows(const std::string& what, const std::string& sql, OnRow on_row,
+                                absl::Duration timeout) {
+  const bool sent = PQsendQuery(connection_, sql.c_str()) == 1 && PQsetSingleRowMode(connection_) == 1;
+  std::vector<absl::string_view> values;
+  return Await(what, sent, timeout,
+               [&](const Result& result) {
+                 if (PQresultStatus(result.get()) != PGRES_SINGLE_TUPLE) return;
+                 values.clear();
+                 for (int i = 0; i < PQnfields(result.get()); ++i) {
+                   values.emplace_back(PQgetvalue(result.get(), 0, i),
+                                       static_cast<size_t>(PQgetlength(result.get(), 0, i)));
+                 }
+                 on_row(values);
+               })
+      .status();
+}
+
+absl::Status Database::SetUpTables(const std::vector<std::string>& tables, const SetUpTask& task,
+                                   OnTask on_task) {
+  return WithLimitedWaitsForLocks([&] {
+    // What lies beside another goes first.
+    for (auto table = tables.rbegin(); table != tables.rend(); ++table) {
+      if (absl::Status status = DropMadeBefore(*table); !status.ok()) return status;
+    }
+    return RunTasks({task}, on_task);
+  });
+}
+
 int Database::backend_pid() const {
   return PQbackendPID(connection_);
 }
 
-absl::StatusOr<v1::ServerInfo> Database::ReadServerInfo() {
+absl::StatusOr<v1::ServerInfo> Database::ReadServerInfo(absl::Duration timeout) {
   v1::ServerInfo info;
   const std::string what = "read what server the target is";
   absl::StatusOr<std::string> version = ReadValue(what, "SHOW server_version");
@@ -268,17 +355,18 @@ absl::StatusOr<v1::ServerInfo> Database::ReadServerInfo() {
       std::pair<std::string, std::string>(absl::StrSplit(*version, absl::MaxSplits(' ', 1))).first);
 
   absl::StatusOr<std::string> citus =
-      ReadValue(what, "SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'citus'");
+      ReadValue(what, "SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'citus'", timeout);
   if (!citus.ok()) return citus.status();
   info.set_citus_version(*citus);
   absl::StatusOr<std::string> has_nodes =
-      ReadValue(what, "SELECT pg_catalog.to_regclass('pg_catalog.pg_dist_node')");
+      ReadValue(what, "SELECT pg_catalog.to_regclass('pg_catalog.pg_dist_node')", timeout);
   if (!has_nodes.ok()) return has_nodes.status();
   if (citus->empty() || has_nodes->empty()) return info;
 
   absl::StatusOr<std::string> workers = ReadValue(what,
                                                   "SELECT count(*) FROM pg_catalog.pg_dist_node WHERE "
-                                                  "isactive AND shouldhaveshards AND noderole = 'primary'");
+                                                  "isactive AND shouldhaveshards AND noderole = 'primary'",
+                                                  timeout);
   if (!workers.ok()) return workers.status();
   uint32_t count = 0;
   if (absl::SimpleAtoi(*workers, &count)) info.set_citus_workers(count);
@@ -307,29 +395,36 @@ absl::Status Database::SetUp(const v1::Setup& setup, v1::ServerInfo& info, OnTas
         "Citus makes the shards of distributed tables in the default tablespace: leave setup.tablespace out, "
         "or set setup.distribution to none");
   }
-  absl::Status status = LimitWaitsForLocks();
-  if (status.ok() && setup.workload() == v1::WORKLOAD_USERS) {
-    on_task("drop tables");
-    status = DropUsersMadeBefore();
-  }
-  if (status.ok()) status = RunTasks(TasksBeforeLoad(setup, info.distributed()), on_task);
-  return status;
+  return WithLimitedWaitsForLocks([&] {
+    if (setup.workload() == v1::WORKLOAD_USERS) {
+      on_task("drop tables");
+      if (absl::Status status = DropMadeBefore("users"); !status.ok()) return status;
+    }
+    return RunTasks(TasksBeforeLoad(setup, info.distributed()), on_task);
+  });
 }
 
 absl::Status Database::Finish(const v1::Setup& setup, v1::ServerInfo& info, bool smoothly, OnTask on_task) {
   info.set_distributed(Distributed(setup, info));
   const std::vector<SetUpTask> tasks = TasksAfterLoad(setup, info.distributed());
-  if (absl::Status status = LimitWaitsForLocks(); !status.ok()) return status;
-  if (absl::Status status = RunTasks(tasks, on_task); !status.ok()) return status;
-  std::vector<ExpectedRows> expected = RowsToExpect(setup);
+  const absl::Status done = WithLimitedWaitsForLocks([&] { return RunTasks(tasks, on_task); });
+  if (!done.ok()) return done;
+  const std::vector<ExpectedRows> loaded = RowsToExpect(setup);
+  std::vector<ExpectedRows> expected = loaded;
   const bool keys = std::any_of(tasks.begin(), tasks.end(),
                                 [](const SetUpTask& task) { return task.name == "primary keys"; });
   if (smoothly && keys && !info.distributed() && !expected.empty()) expected.erase(expected.begin());
-  return CountRows(expected, on_task);
+  if (absl::Status counted = CountRows(expected, on_task); !counted.ok()) return counted;
+  return WaitForStatistics(loaded, info.distributed(), on_task);
 }
 
-absl::Status Database::LimitWaitsForLocks() {
-  return Run("prepare the session", "SET lock_timeout = '10s'").status();
+absl::Status Database::WithLimitedWaitsForLocks(absl::FunctionRef<absl::Status()> work) {
+  absl::Status status = Run("prepare the session", "SET lock_timeout = '10s'").status();
+  if (status.ok()) status = work();
+  if (absl::IsCancelled(status)) return status;
+  // A pooler gives the session to the load next.
+  const absl::Status reset = Run("put the session back", "RESET lock_timeout").status();
+  return status.ok() ? reset : status;
 }
 
 absl::Status Database::RunTasks(const std::vector<SetUpTask>& tasks, OnTask on_task) {
@@ -358,21 +453,52 @@ absl::Status Database::CountRows(const std::vector<ExpectedRows>& expected, OnTa
   return absl::OkStatus();
 }
 
-absl::Status Database::DropUsersMadeBefore() {
+absl::Status Database::WaitForStatistics(const std::vector<ExpectedRows>& loaded, bool distributed,
+                                         OnTask on_task) {
+  const SystemClock clock;
+  const int64_t deadline_ns = clock.MonotonicNanos() + absl::ToInt64Nanoseconds(kStatisticsTimeout);
+  bool told = false;
+  for (const auto& [table, rows] : loaded) {
+    const std::string sql = RowsCountedByStatistics(table, distributed);
+    while (true) {
+      uint64_t counted = 0;
+      const absl::StatusOr<std::string> value =
+          ReadValue(absl::StrCat("read the statistics of ", table), sql, kStatisticsTimeout);
+      // They are the observer's, whose failure fails no run: only a cancelled one ends here.
+      if (absl::IsCancelled(value.status())) return value.status();
+      if (!value.ok() || !absl::SimpleAtoi(*value, &counted) || counted >= rows) break;
+      if (clock.MonotonicNanos() >= deadline_ns) {
+        on_task("leave statistics behind");
+        return absl::OkStatus();
+      }
+      if (!told) on_task("wait for statistics");
+      told = true;
+      const absl::Status waited = Wait(0, absl::ToInt64Nanoseconds(kStatisticsInterval));
+      if (absl::IsCancelled(waited)) return waited;
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Database::DropMadeBefore(const std::string& table) {
   absl::StatusOr<Result> found =
-      Run("look for the table users",
-          "SELECT c.oid::pg_catalog.regclass, n.nspname, pg_catalog.obj_description(c.oid, 'pg_class') "
-          "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-          "WHERE c.oid = pg_catalog.to_regclass('users')");
+      Run(absl::StrCat("look for the table ", table),
+          absl::StrCat(
+              "SELECT c.oid::pg_catalog.regclass, n.nspname, pg_catalog.obj_description(c.oid, 'pg_class') "
+              "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+              "WHERE c.oid = pg_catalog.to_regclass('",
+              table, "')"));
   if (!found.ok()) return found.status();
   if (PQntuples(found->get()) == 0) return absl::OkStatus();
   if (!absl::StartsWith(PQgetvalue(found->get(), 0, 2), kTableMark)) {
     return absl::FailedPreconditionError(absl::StrCat(
-        "the target's database already has a table users in schema ", PQgetvalue(found->get(), 0, 1),
-        " that Trunkload did not make, and it is left alone: name another database in the target, rename "
-        "that table, or take setup out of the plan to insert into the table as it is"));
+        "the target's database already has a table ", table, " in schema ", PQgetvalue(found->get(), 0, 1),
+        " that Trunkload did not make, and it is left alone: name another database in the target",
+        table == "users"
+            ? ", rename that table, or take setup out of the plan to insert into the table as it is"
+            : ", or rename that table"));
   }
-  return Run("drop the table users of an earlier run",
+  return Run(absl::StrCat("drop the table ", table, " of an earlier run"),
              absl::StrCat("DROP TABLE ", PQgetvalue(found->get(), 0, 0)))
       .status();
 }

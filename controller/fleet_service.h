@@ -1,7 +1,11 @@
 #pragma once
 
+#include <atomic>
+
 #include "common/clock.h"
+#include "controller/caller_check.h"
 #include "controller/controller_thread.h"
+#include "controller/token_desk.h"
 #include "trunkload/v1/fleet.grpc.pb.h"
 
 namespace trunkload {
@@ -10,8 +14,14 @@ namespace trunkload {
 // Thread-safe.
 class FleetService final : public v1::FleetService::CallbackService {
  public:
-  // Both must outlive every call.
-  FleetService(const Clock& clock, ControllerThread& controller) : clock_(clock), controller_(controller) {}
+  // All must outlive every call.
+  struct Parts {
+    const CallerCheck& check;
+    TokenDesk& desk;
+    const Clock& clock;
+    ControllerThread& controller;
+  };
+  explicit FleetService(const Parts& parts) : parts_(parts) {}
 
   grpc::ServerBidiReactor<v1::AgentMessage, v1::ControllerMessage>* Join(
       grpc::CallbackServerContext* context) override;
@@ -19,8 +29,9 @@ class FleetService final : public v1::FleetService::CallbackService {
       grpc::CallbackServerContext* context) override;
 
  private:
-  const Clock& clock_;
-  ControllerThread& controller_;
+  const Parts parts_;
+  // Streams that have not said anything yet.
+  std::atomic<int> silent_{0};
 };
 
 }  // namespace trunkload

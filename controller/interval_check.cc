@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/frequent_keys.h"
 #include "common/histogram.h"
+#include "common/ledger.h"
 
 namespace trunkload {
 namespace {
@@ -72,17 +73,23 @@ absl::Status CheckCommands(const v1::ScriptInterval& script, size_t commands) {
   return absl::OkStatus();
 }
 
-absl::Status CheckScript(const v1::ScriptInterval& script, size_t commands) {
+absl::Status CheckScript(const v1::ScriptInterval& script, size_t commands, bool recorded) {
   for (uint64_t count : {script.offered(), script.transactions(), script.rows(), script.dropped(),
                          script.skipped(), script.late(), script.retried(), script.retries()}) {
     if (count > kHighestCount) return absl::InvalidArgumentError("a count that cannot be");
   }
+  if (script.deadlock_retries() > script.retries())
+    return absl::InvalidArgumentError("more retries after deadlocks than retries");
   for (const v1::Histogram* histogram :
        {&script.response(), &script.service(), &script.pool_wait(), &script.send_lag(), &script.failed()}) {
     if (absl::Status status = Histogram::Check(*histogram); !status.ok()) return status;
   }
   if (absl::Status status = CheckCommands(script, commands); !status.ok()) return status;
   if (absl::Status status = FrequentKeys::Check(script.keys()); !status.ok()) return status;
+  if (!recorded && (script.has_ledger() || script.has_findings()))
+    return absl::InvalidArgumentError("a ledger of a script that is not recorded");
+  if (absl::Status status = Ledger::Check(script.ledger()); !status.ok()) return status;
+  if (absl::Status status = CheckFindings(script.findings()); !status.ok()) return status;
   if (absl::Status status = CheckMessages(script.error_messages()); !status.ok()) return status;
   return CheckErrors(script.errors());
 }
@@ -120,7 +127,8 @@ absl::Status CheckMachine(const v1::MachineUse& machine) {
 
 }  // namespace
 
-absl::Status CheckInterval(const v1::Interval& interval, std::span<const size_t> commands) {
+absl::Status CheckInterval(const v1::Interval& interval, std::span<const size_t> commands,
+                           const std::vector<bool>& recorded) {
   if (static_cast<size_t>(interval.scripts_size()) != commands.size()) {
     return absl::InvalidArgumentError(
         absl::StrCat(interval.scripts_size(), " scripts instead of ", commands.size()));
@@ -138,7 +146,7 @@ absl::Status CheckInterval(const v1::Interval& interval, std::span<const size_t>
   }
   if (absl::Status status = CheckMachine(interval.machine()); !status.ok()) return status;
   for (size_t i = 0; i < commands.size(); ++i) {
-    const absl::Status status = CheckScript(interval.scripts(static_cast<int>(i)), commands[i]);
+    const absl::Status status = CheckScript(interval.scripts(static_cast<int>(i)), commands[i], recorded[i]);
     if (!status.ok()) return status;
   }
   if (absl::Status status = CheckErrors(interval.connect_errors()); !status.ok()) return status;

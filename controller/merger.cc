@@ -40,6 +40,7 @@ v1::ScriptInterval ToProto(const Merger::Script& script) {
   proto.set_late(script.late);
   proto.set_retried(script.retried);
   proto.set_retries(script.retries);
+  proto.set_deadlock_retries(script.deadlock_retries);
   proto.mutable_errors()->insert(script.errors.begin(), script.errors.end());
   proto.mutable_error_messages()->insert(script.error_messages.begin(), script.error_messages.end());
   *proto.mutable_response() = script.response.ToProto();
@@ -54,10 +55,14 @@ v1::ScriptInterval ToProto(const Merger::Script& script) {
     to.set_retries(command.retries);
   }
   if (script.keys.counted() > 0) *proto.mutable_keys() = script.keys.ToProto();
+  if (!script.ledger.empty()) *proto.mutable_ledger() = script.ledger.ToProto();
+  if (script.findings.looks() > 0) *proto.mutable_findings() = script.findings;
   return proto;
 }
 
-absl::Status CheckHistograms(const v1::ScriptInterval& script, size_t commands) {
+absl::Status CheckSaved(const v1::ScriptInterval& script, size_t commands) {
+  if (absl::Status status = Ledger::Check(script.ledger()); !status.ok()) return status;
+  if (absl::Status status = CheckFindings(script.findings()); !status.ok()) return status;
   if (absl::Status status = FrequentKeys::Check(script.keys()); !status.ok()) return status;
   if (static_cast<size_t>(script.commands_size()) != commands)
     return absl::InvalidArgumentError("commands that the plan's script does not have");
@@ -88,6 +93,7 @@ Merger::Merger(const v1::Plan& plan, uint32_t phase, const std::vector<AgentId>&
       scripts_(plan.scripts_size()) {
   for (int i = 0; i < plan.scripts_size(); ++i) {
     commands_.push_back(MeasuredCommands(plan.scripts(i)).size());
+    recorded_.push_back(plan.scripts(i).recorded());
     scripts_[static_cast<size_t>(i)].commands.resize(commands_.back());
   }
   for (AgentId agent : agents) Await(agents_[agent]);
@@ -103,7 +109,7 @@ absl::Status Merger::Merge(AgentId agent, const v1::Interval& interval, double e
     return absl::OkStatus();
   }
   absl::Status status = CheckTurn(part, interval, elapsed_seconds);
-  if (status.ok()) status = CheckInterval(interval, commands_);
+  if (status.ok()) status = CheckInterval(interval, commands_, recorded_);
   if (!status.ok()) {
     return absl::InvalidArgumentError(absl::StrCat("its Interval ", interval.number(), " of phase ",
                                                    interval.phase(), " is malformed: ", status.message()));
@@ -153,6 +159,7 @@ void Merger::MergeScript(const v1::ScriptInterval& from, Script& into) {
   into.late += from.late();
   into.retried += from.retried();
   into.retries += from.retries();
+  into.deadlock_retries += from.deadlock_retries();
   dropped_ += from.dropped();
   errors_ += AddErrors(from.errors(), into.errors);
   for (const auto& [code, message] : from.error_messages()) {
@@ -167,6 +174,8 @@ void Merger::MergeScript(const v1::ScriptInterval& from, Script& into) {
   into.send_lag.MergeChecked(from.send_lag());
   into.failed.MergeChecked(from.failed());
   into.keys.Merge(from.keys());
+  if (from.has_ledger()) into.ledger.Merge(from.ledger());
+  if (from.has_findings()) MergeFindings(from.findings(), into.findings);
 }
 
 void Merger::MergeScripts(const v1::Interval& interval) {
@@ -264,7 +273,7 @@ absl::StatusOr<Merger> Merger::Restore(const v1::Plan& plan, const v1::PhaseChec
   }
   Merger merger(plan, state.phase(), {});
   for (int i = 0; i < state.scripts_size(); ++i) {
-    const absl::Status status = CheckHistograms(state.scripts(i), merger.commands_[static_cast<size_t>(i)]);
+    const absl::Status status = CheckSaved(state.scripts(i), merger.commands_[static_cast<size_t>(i)]);
     if (!status.ok()) return status;
     merger.MergeScript(state.scripts(i), merger.scripts_[static_cast<size_t>(i)]);
   }

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "common/frequent_keys.h"
 #include "common/histogram.h"
+#include "common/ledger.h"
 #include "controller/controller_outside.h"
 #include "controller/series.h"
 #include "trunkload/v1/checkpoint.pb.h"
@@ -38,6 +39,7 @@ class Merger {
     uint64_t late = 0;
     uint64_t retried = 0;
     uint64_t retries = 0;
+    uint64_t deadlock_retries = 0;
     std::map<std::string, uint64_t> errors;
     // Of each kind the first that came.
     std::map<std::string, std::string> error_messages;
@@ -47,6 +49,9 @@ class Merger {
     Histogram send_lag;
     Histogram failed;
     FrequentKeys keys;
+    // Of a script that is recorded.
+    Ledger ledger;
+    v1::Findings findings;
     // All of the script's, where it asks for that; else none.
     std::vector<Command> commands;
   };
@@ -123,6 +128,7 @@ class Merger {
   std::vector<Script> scripts_;
   // Of each script that is measured by them.
   std::vector<size_t> commands_;
+  std::vector<bool> recorded_;
   std::map<AgentId, Agent> agents_;
   // How many of those that have not left have told so many seconds.
   std::map<uint32_t, size_t> awaited_;

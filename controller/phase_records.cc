@@ -116,12 +116,33 @@ absl::Status PhaseRecords::Restore(std::vector<RunSnapshot::Phase> phases) {
   return absl::OkStatus();
 }
 
+LoadCounts PhaseRecords::counts() const {
+  LoadCounts counts;
+  for (const auto& [number, record] : records_) {
+    if (!record.begun) continue;
+    for (const Merger::Script& script : record.merger.scripts()) {
+      counts += {.offered = script.offered,
+                 .transactions = script.transactions,
+                 .rows = script.rows,
+                 .dropped = script.dropped};
+    }
+    counts.errors += record.merger.errors();
+  }
+  return counts;
+}
+
 FrequentKeys PhaseRecords::keys() const {
   FrequentKeys keys;
   for (const auto& [phase, record] : records_) {
     for (const Merger::Script& script : record.merger.scripts()) keys.Merge(script.keys);
   }
   return keys;
+}
+
+void PhaseRecords::AddOperationsTo(OperationRecord& operations) const {
+  for (const auto& [phase, record] : records_) {
+    if (record.begun) operations.Add(record.merger);
+  }
 }
 
 void PhaseRecords::Finish() {

@@ -7,7 +7,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "controller/controller_outside.h"
+#include "controller/load_counts.h"
 #include "controller/merger.h"
+#include "controller/operation_record.h"
 #include "controller/run_result_builder.h"
 #include "controller/run_snapshot.h"
 #include "trunkload/v1/fleet.pb.h"
@@ -45,7 +47,9 @@ class PhaseRecords {
   // INVALID_ARGUMENT where they are not this plan's.
   absl::Status Restore(std::vector<RunSnapshot::Phase> phases);
   // Those of phases that are not in the result yet.
+  LoadCounts counts() const;
   FrequentKeys keys() const;
+  void AddOperationsTo(OperationRecord& record) const;
   // All that are left go into the result: the run has ended.
   void Finish();
 

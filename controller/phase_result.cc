@@ -36,6 +36,7 @@ void SetCounts(const Merger::Script& from, Result& result) {
   result.set_late(from.late);
   result.set_retried(from.retried);
   result.set_retries(from.retries);
+  result.set_deadlock_retries(from.deadlock_retries);
   for (const auto& [code, count] : from.errors) (*result.mutable_errors())[code] = count;
   for (const auto& [code, message] : from.error_messages) (*result.mutable_error_messages())[code] = message;
   *result.mutable_latency_us() = SummariseAll(from);
@@ -66,6 +67,7 @@ Merger::Script Total(const Merger& merger) {
     total.late += script.late;
     total.retried += script.retried;
     total.retries += script.retries;
+    total.deadlock_retries += script.deadlock_retries;
     for (const auto& [code, count] : script.errors) total.errors[code] += count;
     total.error_messages.insert(script.error_messages.begin(), script.error_messages.end());
     total.response.Merge(script.response);

@@ -79,9 +79,11 @@ absl::Status CheckAgents(const v1::Plan& plan, size_t agents) {
 v1::Assignment PlanCommon(const v1::Plan& plan, const std::string& run_id, size_t agents) {
   v1::Assignment common;
   common.set_run_id(run_id);
+  // What an agent is told of the target holds no password, whatever the plan does.
   *common.mutable_target() = plan.target();
+  common.mutable_target()->set_conninfo(RedactedConninfo(plan.target().conninfo()));
   if (plan.target().load_balance_hosts() == v1::LOAD_BALANCE_HOSTS_ROUND_ROBIN) {
-    for (std::string& conninfo : ConninfosByHost(plan.target().conninfo()))
+    for (std::string& conninfo : ConninfosByHost(common.target().conninfo()))
       common.add_conninfos(std::move(conninfo));
   }
   common.set_threads(plan.fleet().threads());

@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "controller/plan/fleet_connections.h"
+#include "controller/plan/plan_text.h"
 
 namespace trunkload {
 namespace {
@@ -51,6 +52,21 @@ absl::Status NoPreparedStatements(const v1::Plan& plan) {
                    "pool_mode transaction before 1.21, or with max_prepared_statements 0: set query_mode to "
                    "extended (or simple) for ",
                    absl::StrJoin(names, ", "), ", or have it pool sessions"));
+}
+
+bool SetsIsolation(const v1::Plan& plan) {
+  return plan.target().isolation() != v1::ISOLATION_SERVER &&
+         plan.target().isolation() != v1::ISOLATION_UNSPECIFIED;
+}
+
+absl::Status NoIsolation(const v1::Plan& plan) {
+  const std::string level =
+      EnumText(*v1::Isolation_descriptor()->FindValueByNumber(plan.target().isolation()));
+  return absl::FailedPreconditionError(absl::StrCat(
+      "target.isolation is ", level,
+      ", and the target is a pooler that gives each transaction any of its sessions, as PgBouncer with "
+      "pool_mode transaction: one connection's isolation level would become others'; have it pool sessions, "
+      "go to the server itself, or leave target.isolation out and let scripts say BEGIN ISOLATION LEVEL"));
 }
 
 absl::Status CheckOpenFiles(const v1::Assignment& assignment, const v1::Hello& hello) {

@@ -25,6 +25,11 @@ bool UsesPreparedStatements(const v1::Plan& plan);
 // That the target keeps none, and what to do: FAILED_PRECONDITION.
 absl::Status NoPreparedStatements(const v1::Plan& plan);
 
+// Whether the agents' sessions are to have an isolation level of their own.
+bool SetsIsolation(const v1::Plan& plan);
+// That the target's sessions can't have one, and what to do: FAILED_PRECONDITION.
+absl::Status NoIsolation(const v1::Plan& plan);
+
 // FAILED_PRECONDITION where the agent that said `hello` can't open as many files as it has connections.
 absl::Status CheckOpenFiles(const v1::Assignment& assignment, const v1::Hello& hello);
 

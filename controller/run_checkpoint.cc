@@ -39,6 +39,7 @@ void ActiveRun::OnSaved(const absl::Status& status) {
     Apply(RunState::Stopped{std::string(status.message())}).IgnoreError();
     return;
   }
+  faults_.SetSaved(faults_being_saved_);
   for (const auto& [agent, sequence] : sequences_) {
     v1::ControllerMessage message;
     message.mutable_acknowledge()->set_sequence(sequence);
@@ -55,6 +56,7 @@ RunSnapshot ActiveRun::TakeSnapshot() {
   snapshot.run = Checkpoint();
   snapshot.phases = phases_.TakeChanged();
   snapshot.observed = observation_.TakeNew();
+  faults_being_saved_ = faults_.announced();
   sequences_.clear();
   for (const v1::AgentCheckpoint& agent : snapshot.run.agents()) {
     sequences_[agent.id()] = agent.sequence();
@@ -99,7 +101,8 @@ v1::RunCheckpoint ActiveRun::Checkpoint() const {
       agent.set_connecting_us(connecting->second);
   }
   for (const v1::Loss& loss : result_.losses()) *run.add_losses() = loss;
-  for (const v1::SearchResult& search : searches_) *run.add_searches() = search;
+  for (const v1::SearchResult& search : searches_.results()) *run.add_searches() = search;
+  for (const v1::FaultResult& fault : faults_.results()) *run.add_faults() = fault;
   return run;
 }
 
@@ -121,18 +124,6 @@ absl::StatusOr<std::unique_ptr<ActiveRun>> ActiveRun::Restore(RunSnapshot snapsh
   return restored;
 }
 
-void ActiveRun::RestoreRates(size_t search) {
-  CapacitySearch progress(search_phases_[search].phase.load().search());
-  uint32_t phase = search_phases_[search].first;
-  for (const v1::SearchStep& step : searches_[search].steps()) {
-    SetRate(phase++, step.rate_per_s(), progress.StepAt(step.rate_per_s()));
-    progress.Add(step.held());
-  }
-  const std::optional<double> rate = progress.NextRate();
-  if (rate && phase < search_phases_[search].first + kMostSearchSteps)
-    SetRate(phase, *rate, progress.StepAt(*rate));
-}
-
 absl::Status ActiveRun::Restore(RunSnapshot snapshot) {
   const v1::RunCheckpoint& run = snapshot.run;
   const int64_t now_ns = clock_.MonotonicNanos();
@@ -149,12 +140,9 @@ absl::Status ActiveRun::Restore(RunSnapshot snapshot) {
   if (static_cast<int>(position.phase) > plan_.phases_size()) {
     return absl::DataLossError("a phase that its plan does not have");
   }
-  if (run.searches_size() > 0 && run.searches_size() != static_cast<int>(searches_.size()))
-    return absl::DataLossError("searches that its plan does not have");
-  for (int i = 0; i < run.searches_size(); ++i) {
-    searches_[static_cast<size_t>(i)] = run.searches(i);
-    RestoreRates(static_cast<size_t>(i));
-  }
+  absl::Status searched = searches_.Restore({run.searches().begin(), run.searches().end()}, plan_);
+  if (!searched.ok()) return searched;
+  if (absl::Status restored = faults_.Restore(run.faults()); !restored.ok()) return restored;
   if (position.begun) position.start_ns = ToMonotonic(run.start(), boot_id_, clock_);
   // Those that were given out after the checkpoint are fewer.
   last_version_ = run.version() + kVersionsBetween;
@@ -180,7 +168,8 @@ absl::Status ActiveRun::Restore(RunSnapshot snapshot) {
     }
     // Whether it has taken over what it was to is not known.
     if (agent.version() > agent.assigned_version()) {
-      taking_over_[agent.id()] = agent.id();
+      for (const v1::ApplicationServer& server : agent.application_servers())
+        taking_over_[server.number()].insert(agent.id());
       position.unserved.insert(agent.id());
     }
     position.agents[agent.id()] = {.name = agent.hello().name(), .ended_phase = agent.ended_phase()};
@@ -189,6 +178,7 @@ absl::Status ActiveRun::Restore(RunSnapshot snapshot) {
   agents_taken_in_ = any_phase;
   state_ = RunState(plan_, run.agents_wanted(), wait_, now_ns, position);
   if (any_phase && plan_.observer().enabled()) outside_.StartObserving(plan_);
+  if (any_phase && !plan_.faults().empty()) outside_.PrepareFaults(plan_, id_);
   return phases_.Restore(std::move(snapshot.phases));
 }
 

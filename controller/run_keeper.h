@@ -1,18 +1,15 @@
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "controller/run_snapshot.h"
 #include "controller/store/run_store.h"
+#include "controller/task_thread.h"
 #include "trunkload/v1/control.pb.h"
 #include "trunkload/v1/result.pb.h"
 
@@ -29,10 +26,10 @@ class RunKeeper {
   using Answer = absl::AnyInvocable<void(absl::StatusOr<T>)>;
 
   explicit RunKeeper(std::unique_ptr<RunStore> store);
-  // After what it was asked to do.
-  ~RunKeeper();
 
   void Save(RunSnapshot snapshot, Done done);
+  // Where that fails, check-data will say that there is none.
+  void PutCheckRecord(std::string run_id, v1::CheckRecord record);
   // `run`: its id, plan and start, for one that could not run.
   void Finish(absl::StatusOr<v1::RunResult> result, v1::RunSummary run, Done done);
   void List(Answer<std::vector<v1::RunSummary>> answer);
@@ -40,17 +37,10 @@ class RunKeeper {
   void Result(std::string run_id, Answer<v1::RunResult> answer);
 
  private:
-  using Job = absl::AnyInvocable<void()>;
-
-  void Post(Job job);
-  void Work();
-
   // Of the thread alone.
   const std::unique_ptr<RunStore> store_;
-  absl::Mutex mutex_;
-  std::deque<Job> jobs_ ABSL_GUARDED_BY(mutex_);
-  bool stop_ ABSL_GUARDED_BY(mutex_) = false;
-  std::thread thread_;
+  // The last: what it was asked to do is done before anything else goes.
+  TaskThread thread_;
 };
 
 }  // namespace trunkload

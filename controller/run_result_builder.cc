@@ -34,17 +34,6 @@ std::string AbortReason(const v1::Plan& plan, const Merger& merger) {
   return "";
 }
 
-// Of a recorded phase.
-void AddStrain(const v1::AgentStrain& strain, v1::AgentResult& result) {
-  const v1::MachineUse& machine = strain.machine();
-  result.set_busiest_reactor(std::max(result.busiest_reactor(), strain.busiest_reactor()));
-  result.set_process_cpus(std::max(result.process_cpus(), machine.process_cpus()));
-  result.set_machine_cpu(std::max(result.machine_cpu(), machine.machine_cpu()));
-  result.set_stolen_cpu(std::max(result.stolen_cpu(), machine.stolen_cpu()));
-  result.set_waited(std::max(result.waited(), machine.waited()));
-  result.set_throttled_s(result.throttled_s() + static_cast<double>(machine.throttled_ns()) / 1e9);
-}
-
 }  // namespace
 
 RunResultBuilder::RunResultBuilder(v1::Plan plan, std::string run_id, int64_t started_wall_ns)
@@ -72,6 +61,10 @@ void RunResultBuilder::AddPhase(uint32_t phase, double seconds, const Merger& me
   facts.name = planned.name();
   facts.recorded = planned.record();
   facts.open = planned.load().has_open();
+  const auto loaded_to_the_end = [](const auto& agent) {
+    return agent.second.ended && agent.second.ended->cut() == v1::PhaseEnded::CUT_UNSPECIFIED;
+  };
+  facts.loaded_to_the_end = std::any_of(merger.agents().begin(), merger.agents().end(), loaded_to_the_end);
   facts.offered = total.offered;
   facts.transactions = total.transactions;
   facts.dropped = total.dropped;
@@ -79,8 +72,9 @@ void RunResultBuilder::AddPhase(uint32_t phase, double seconds, const Merger& me
     facts.pool_timeouts = timeouts->second;
   facts.aborted_clients = merger.aborted_clients();
   if (facts.aborted_clients > 0) facts.abort_reason = AbortReason(plan_, merger);
-  AddToAgents(planned, merger, starts, facts);
+  AddToAgents(merger, starts, added);
   keys_.Merge(total.keys);
+  operations_.Add(merger);
   if (planned.record() && !plan_.objectives().empty()) added.total = std::move(total);
 }
 
@@ -88,16 +82,16 @@ void RunResultBuilder::JudgeStep(const std::string& phase, bool recorded) {
   for (auto& [number, step] : phases_) {
     if (step.result.name() != phase) continue;
     step.facts.recorded = true;
-    if (recorded) step.result.set_recorded(true);
+    if (!recorded) continue;
+    step.result.set_recorded(true);
+    for (const auto& [agent, strain] : std::exchange(step.strains, {})) AddStrain(agent, strain);
   }
 }
 
-void RunResultBuilder::AddToAgents(const v1::Phase& phase, const Merger& merger,
-                                   const std::map<AgentId, Start>& starts, RunFacts::Phase& phase_facts) {
-  Histogram scratch;
+void RunResultBuilder::AddToAgents(const Merger& merger, const std::map<AgentId, Start>& starts,
+                                   Phase& phase) {
   for (const auto& [id, part] : merger.agents()) {
-    Agent& agent = agents_.at(id);
-    v1::AgentResult& result = agent.result;
+    v1::AgentResult& result = agents_.at(id).result;
     RunFacts::Agent facts;
     facts.name = result.name();
     facts.strain = part.strain;
@@ -109,17 +103,38 @@ void RunResultBuilder::AddToAgents(const v1::Phase& phase, const Merger& merger,
       result.set_start_skew_us(std::max(result.start_skew_us(), std::abs(start->second.skew_us)));
       result.set_clock_uncertainty_us(std::max(result.clock_uncertainty_us(), start->second.uncertainty_us));
     }
-    phase_facts.agents.push_back(std::move(facts));
+    phase.facts.agents.push_back(std::move(facts));
 
     result.set_transactions(result.transactions() + part.transactions);
     result.set_coarse_seconds(result.coarse_seconds() + part.coarse_seconds);
     result.set_log_dropped(result.log_dropped() + part.log_dropped);
     if (part.ended) result.set_cpu_s(result.cpu_s() + static_cast<double>(part.ended->cpu_ns()) / 1e9);
-    if (phase.record()) {
-      MergeSparse(part.schedule_lag, scratch, agent.schedule_lag);
-      AddStrain(part.strain, result);
+    const Strain strain{part.schedule_lag, part.strain};
+    if (phase.facts.recorded) {
+      AddStrain(id, strain);
+    } else {
+      phase.strains[id] = strain;
     }
   }
+}
+
+void RunResultBuilder::AddStrain(AgentId agent, const Strain& strain) {
+  Histogram scratch;
+  MergeSparse(strain.schedule_lag, scratch, agents_.at(agent).schedule_lag);
+  v1::AgentResult& result = agents_.at(agent).result;
+  const v1::MachineUse& machine = strain.of_agent.machine();
+  result.set_busiest_reactor(std::max(result.busiest_reactor(), strain.of_agent.busiest_reactor()));
+  result.set_process_cpus(std::max(result.process_cpus(), machine.process_cpus()));
+  result.set_machine_cpu(std::max(result.machine_cpu(), machine.machine_cpu()));
+  result.set_stolen_cpu(std::max(result.stolen_cpu(), machine.stolen_cpu()));
+  result.set_waited(std::max(result.waited(), machine.waited()));
+  result.set_throttled_s(result.throttled_s() + static_cast<double>(machine.throttled_ns()) / 1e9);
+}
+
+LoadCounts RunResultBuilder::counts() const {
+  LoadCounts counts;
+  for (const auto& [number, phase] : phases_) counts += LoadCounts::Of(phase.result);
+  return counts;
 }
 
 v1::RunResult RunResultBuilder::Build(bool cancelled) const {

@@ -9,7 +9,9 @@
 #include "common/frequent_keys.h"
 #include "common/histogram.h"
 #include "controller/controller_outside.h"
+#include "controller/load_counts.h"
 #include "controller/merger.h"
+#include "controller/operation_record.h"
 #include "controller/verdict.h"
 #include "trunkload/v1/fleet.pb.h"
 #include "trunkload/v1/plan.pb.h"
@@ -46,7 +48,9 @@ class RunResultBuilder {
   // shown so, too. Ignored where there is none of that name.
   void JudgeStep(const std::string& phase, bool recorded);
   // Of all phases that were added.
+  LoadCounts counts() const;
   const FrequentKeys& keys() const { return keys_; }
+  const OperationRecord& operations() const { return operations_; }
 
   v1::RunResult Build(bool cancelled) const;
 
@@ -55,15 +59,22 @@ class RunResultBuilder {
     v1::AgentResult result;
     v1::Histogram schedule_lag;  // of recorded phases
   };
+  struct Strain {
+    v1::Histogram schedule_lag;
+    v1::AgentStrain of_agent;
+  };
   struct Phase {
     v1::PhaseResult result;
     RunFacts::Phase facts;
     // Over all scripts, of a recorded phase that objectives are judged on.
     std::optional<Merger::Script> total;
+    // Of one that is not recorded, as far as is known: see JudgeStep.
+    std::map<AgentId, Strain> strains;
   };
 
-  void AddToAgents(const v1::Phase& phase, const Merger& merger, const std::map<AgentId, Start>& starts,
-                   RunFacts::Phase& facts);
+  void AddToAgents(const Merger& merger, const std::map<AgentId, Start>& starts, Phase& phase);
+  // Of a recorded phase.
+  void AddStrain(AgentId agent, const Strain& strain);
   std::vector<v1::ObjectiveResult> Objectives() const;
 
   v1::Plan plan_;
@@ -74,6 +85,7 @@ class RunResultBuilder {
   std::map<uint32_t, Phase> phases_;
   std::vector<v1::Loss> losses_;
   FrequentKeys keys_;
+  OperationRecord operations_;
   RunFacts facts_;
 };
 

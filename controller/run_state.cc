@@ -30,7 +30,11 @@ constexpr absl::Duration kShortMargin = absl::Milliseconds(700);
 constexpr absl::Duration kDialling = absl::Seconds(5);
 // A database that is not read by then is loaded all the same; in a run that is to end early, this soon.
 constexpr absl::Duration kReadingLimit = absl::Seconds(5);
+// Behind a pooler it takes 10 s for the servers to know what was done.
+constexpr absl::Duration kLastReadingLimit = absl::Seconds(16);
 constexpr absl::Duration kShortReading = absl::Milliseconds(250);
+// Once the database has come to rest, reading tables of checks takes no longer.
+constexpr absl::Duration kSettlingLimit = absl::Minutes(30);
 
 int64_t After(int64_t now_ns, absl::Duration duration) {
   if (duration == absl::InfiniteDuration()) return INT64_MAX;
@@ -57,7 +61,8 @@ RunState::RunState(const v1::Plan& plan, uint32_t agents_wanted, absl::Duration 
     planned_.push_back(PlannedDuration(phase));
     drain_.push_back(FromProto(phase.drain_timeout()));
   }
-  if (plan.observer().enabled()) last_reading_ = FromProto(plan.observer().count_limit()) + kReadingLimit;
+  if (!plan.checks().empty()) settling_ = FromProto(plan.check_options().settle_timeout()) + kSettlingLimit;
+  if (plan.observer().enabled()) last_reading_ = FromProto(plan.observer().count_limit()) + kLastReadingLimit;
 }
 
 RunState::RunState(const v1::Plan& plan, uint32_t agents_wanted, absl::Duration wait, int64_t now_ns,
@@ -286,6 +291,11 @@ absl::Status RunState::On(const Saved&) {
   return absl::OkStatus();
 }
 
+absl::Status RunState::On(const ChecksSettled&) {
+  if (stage_ == Stage::kChecking) End(absl::OkStatus());
+  return absl::OkStatus();
+}
+
 absl::Status RunState::On(const TakenOver& event) {
   unserved_.erase(event.lost);
   return absl::OkStatus();
@@ -313,6 +323,7 @@ absl::Status RunState::On(const Stopped& event) {
 }
 
 void RunState::EndEarly() {
+  if (stage_ == Stage::kChecking) return End(absl::OkStatus());
   if (!InPhase()) return FinishRun();
   stopping_ = true;
   commands_.emplace_back(StopPhase{phase_});
@@ -384,7 +395,7 @@ void RunState::OnDeadline() {
       break;
     case Stage::kObserving:
       if (agents_.empty()) {
-        End(absl::OkStatus());
+        SettleChecksOrEnd();
       } else {
         phases_read_ = phase_ + 1;
         StartReadingClocks();
@@ -414,6 +425,9 @@ void RunState::OnDeadline() {
     case Stage::kDraining:
       LoseThoseThat([](const Agent& agent) { return !agent.ended_phase; },
                     "it did not report the end of the phase in time");
+      break;
+    case Stage::kChecking:
+      End(absl::OkStatus());
       break;
     case Stage::kEnded:
       break;
@@ -654,13 +668,22 @@ void RunState::LoseThoseThat(absl::FunctionRef<bool(const Agent&)> have_not_answ
 
 void RunState::FinishRun() {
   // Agents without a part in it any more are free, and close their connections.
-  if (!last_reading_ || phase_ == 0) return End(absl::OkStatus());
+  if (phase_ == 0) return End(absl::OkStatus());
   for (const auto& [id, agent] : agents_) commands_.emplace_back(EndRun{id});
   agents_.clear();
+  if (!last_reading_) return SettleChecksOrEnd();
   const bool early = cancelled_ || !stopped_.empty();
   stage_ = Stage::kObserving;
   deadline_ns_ = After(now_ns_, early ? kShortReading : *last_reading_);
   commands_.emplace_back(ReadDatabase{.last = !early});
+}
+
+// One who cancels does not want to wait.
+void RunState::SettleChecksOrEnd() {
+  if (!settling_ || cancelled_) return End(absl::OkStatus());
+  stage_ = Stage::kChecking;
+  deadline_ns_ = After(now_ns_, *settling_);
+  commands_.emplace_back(SettleChecks{});
 }
 
 void RunState::End(absl::Status status) {

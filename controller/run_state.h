@@ -35,6 +35,8 @@ class RunState {
     kStarting,
     kRunning,
     kDraining,
+    // All load is over: the plan's checks are settled.
+    kChecking,
     kEnded
   };
 
@@ -101,6 +103,7 @@ class RunState {
   // All that can be read of the database was.
   struct DatabaseRead {};
   struct Saved {};
+  struct ChecksSettled {};
   // Others emulate all that this one did.
   struct TakenOver {
     AgentId lost;
@@ -117,7 +120,7 @@ class RunState {
   using Event =
       std::variant<AgentsJoined, AgentSilent, AgentBack, AgentUnassigned, AgentGone, AgentFailed, AgentReady,
                    AgentReported, AgentEndedPhase, TargetPrepared, ClockRead, DatabaseRead, PhaseChosen,
-                   Saved, TakenOver, Stalled, Cancelled, Stopped, TimePassed>;
+                   Saved, ChecksSettled, TakenOver, Stalled, Cancelled, Stopped, TimePassed>;
 
   // Commands, to be carried out in order. "All" are the agents in agents().
   struct PrepareTarget {};
@@ -164,6 +167,8 @@ class RunState {
   struct ClosePhase {
     uint32_t phase;
   };
+  // Answered by ChecksSettled; not waited for for ever.
+  struct SettleChecks {};
   // Takes no part any more. `seconds` into the phase; negative before its start.
   struct LoseAgent {
     AgentId agent;
@@ -185,7 +190,7 @@ class RunState {
   };
   using Command = std::variant<PrepareTarget, CancelPrepareTarget, AssignLoad, StartLoad, FinishTarget,
                                AssignAll, Reassign, TakeOver, ReadDatabase, ReadClocks, StartPlanned,
-                               StartPhase, StopPhase, ClosePhase, LoseAgent, EndRun, Finish>;
+                               StartPhase, StopPhase, ClosePhase, SettleChecks, LoseAgent, EndRun, Finish>;
 
   // Where a run was that goes on under another controller.
   struct Position {
@@ -269,6 +274,7 @@ class RunState {
   absl::Status On(const DatabaseRead& event);
   absl::Status On(const PhaseChosen& event);
   absl::Status On(const Saved& event);
+  absl::Status On(const ChecksSettled& event);
   absl::Status On(const TakenOver& event);
   absl::Status On(const Stalled& event);
   absl::Status On(const Cancelled& event);
@@ -307,6 +313,7 @@ class RunState {
   void LoseThoseThat(absl::FunctionRef<bool(const Agent&)> have_not_answered, const std::string& reason);
   // The run has a result: the database is read once more.
   void FinishRun();
+  void SettleChecksOrEnd();
   void End(absl::Status status);
   std::string NamesOfNotReady() const;
 
@@ -322,6 +329,8 @@ class RunState {
   bool agents_load_;
   // For how long the database may be read after the last phase; none where it is not observed.
   std::optional<absl::Duration> last_reading_;
+  // For how long checks may be settled; none where the plan has none.
+  std::optional<absl::Duration> settling_;
   // Phases before this one need not be waited for.
   uint32_t phases_read_ = 0;
   uint32_t agents_wanted_;

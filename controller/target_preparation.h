@@ -23,7 +23,7 @@ class TargetPreparation {
   // The last one: after a load that broke no connection.
   enum class Part { kBeforeLoad, kAfterLoad, kAfterSmoothLoad };
 
-  TargetPreparation(v1::Plan plan, Part part, OnTask on_task, Done done);
+  TargetPreparation(v1::Plan plan, std::string run_id, Part part, OnTask on_task, Done done);
   // Cancels and waits for the end.
   ~TargetPreparation();
   // Does not wait. Thread-safe.

@@ -200,6 +200,11 @@ void JudgePhase(const RunFacts::Phase& phase, Judgement& judgement) {
                             " intervals that never came in: the totals lack them");
       });
   NoteReporting(phase, judgement);
+  if (!phase.loaded_to_the_end) {
+    judgement.Add(absl::StrCat("phase ", phase.name,
+                               ": all agents that had begun it were lost or left before it was over: it "
+                               "was cut short"));
+  }
   if (!phase.recorded) return;
   if (phase.open) {
     judgement.AddWorst(phase, kMostNoticedLate, LateShare, [](const RunFacts::Agent& agent) {
@@ -239,11 +244,14 @@ std::string DescribeLoss(const v1::Loss& loss) {
   std::string text = absl::StrCat("agent ", loss.agent(), loss.announced() ? " left " : " was lost ", when,
                                   ": ", loss.reason());
   if (loss.share() <= 0) return text;
-  absl::StrAppend(&text, absl::StrFormat("; %.3g%% of the load was missing from second %d on",
-                                         loss.share() * 100, static_cast<int64_t>(loss.from_s())));
+  absl::StrAppend(&text, absl::StrFormat("; %.3g%% of the load was ", loss.share() * 100));
+  // All that it did in the second in which it left may be known, and the others have begun in it too.
+  const bool ever_missing = !loss.has_taken_over_s() || loss.taken_over_s() > loss.from_s();
+  if (ever_missing)
+    absl::StrAppend(&text, "missing from second ", static_cast<int64_t>(loss.from_s()), " on");
+  if (ever_missing && loss.has_taken_over_s()) absl::StrAppend(&text, ", and was ");
   if (loss.has_taken_over_s()) {
-    absl::StrAppend(&text, absl::StrFormat(", and was taken over by the others in second %d",
-                                           static_cast<int64_t>(loss.taken_over_s())));
+    absl::StrAppend(&text, "taken over by the others in second ", static_cast<int64_t>(loss.taken_over_s()));
   }
   return text;
 }

@@ -24,6 +24,8 @@ struct RunFacts {
     std::string name;
     bool recorded = false;
     bool open = false;
+    // One agent at least loaded until it was over.
+    bool loaded_to_the_end = true;
     // Of the whole fleet, as in PhaseResult.
     uint64_t offered = 0;
     uint64_t transactions = 0;

@@ -49,6 +49,7 @@ class Variables {
     variables_[number].kind = Kind::kValue;
     variables_[number].value = value;
   }
+  void Unset(uint32_t number) { variables_[number].kind = Kind::kUndefined; }
   // Its type is found out when an expression first uses it.
   void SetText(uint32_t number, std::string_view text);
 

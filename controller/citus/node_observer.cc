@@ -5,6 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/clock.h"
+#include "controller/citus/json_answer.h"
+#include "controller/citus/node_queries.h"
 
 namespace trunkload {
 namespace {
@@ -18,6 +20,14 @@ constexpr int kSeldom = 5;
 // Backends that have ended have told their counters; those of other nodes end a moment after their clients.
 constexpr absl::Duration kSettled = absl::Milliseconds(150);
 constexpr absl::Duration kLongestSettling = absl::Seconds(3);
+// Those that a pooler keeps open tell them once they were idle for 10 s.
+constexpr absl::Duration kTold = absl::Milliseconds(10500);
+// Looking for who blocks whom stops the server's locking for a moment.
+constexpr absl::Duration kBetweenWaits = absl::Seconds(5);
+// Between phases: a list of 50,000 statements takes its time.
+constexpr absl::Duration kTrackedTimeout = absl::Seconds(10);
+// The controller waits for it when the next run begins.
+constexpr absl::Duration kPutBackConnectTimeout = absl::Seconds(2);
 
 // Nothing in the sample comes from the load any more.
 bool StandsStill(const v1::Observed::Sample& before, const v1::Observed::Sample& now) {
@@ -43,14 +53,16 @@ NodeObserver::~NodeObserver() {
   thread_.join();
 }
 
-void NodeObserver::Read() {
+void NodeObserver::Read(bool tracked) {
   absl::MutexLock lock(&mutex_);
+  tracked_ = tracked;
   order_ = std::max(order_, Order::kRead);
 }
 
 void NodeObserver::ReadLast(std::vector<int64_t> keys) {
   absl::MutexLock lock(&mutex_);
   keys_ = std::move(keys);
+  tracked_ = false;
   order_ = std::max(order_, Order::kReadLast);
 }
 
@@ -68,16 +80,22 @@ NodeObserver::Order NodeObserver::WaitUntil(int64_t due_ns) {
   return order_ == Order::kStop ? Order::kStop : std::exchange(order_, Order::kNone);
 }
 
+bool NodeObserver::Tracked() {
+  absl::MutexLock lock(&mutex_);
+  return tracked_;
+}
+
 void NodeObserver::Watch() {
   const SystemClock clock;
   int64_t due_ns = clock.MonotonicNanos();
   absl::Duration back_off = kFirstBackOff;
   while (true) {
     const Order order = WaitUntil(due_ns);
-    if (order == Order::kStop) return;
+    if (order == Order::kStop) return PutBack();
     absl::Status status = database_ ? absl::OkStatus() : Connect();
+    if (status.ok() && order != Order::kNone) status = FollowTracking(Tracked());
     if (status.ok()) status = order == Order::kReadLast ? ReportLast() : Report(order == Order::kRead);
-    if (absl::IsCancelled(status)) return;
+    if (absl::IsCancelled(status)) return PutBack();
     const int64_t now_ns = clock.MonotonicNanos();
     if (!status.ok()) {
       database_.reset();
@@ -108,21 +126,8 @@ absl::Status NodeObserver::Connect() {
   }
   if (!database.ok()) return database.status();
   database_ = *std::move(database);
-  return ReadSettings();
-}
-
-absl::Status NodeObserver::ReadSettings() {
-  const absl::StatusOr<std::string> json = Ask(SettingsQuery(), kTimeout);
-  if (!json.ok()) return json.status();
-  const absl::StatusOr<v1::DatabaseNode> settings = ParseSettings(*json);
-  if (!settings.ok()) return settings.status();
-  v1::Observed observed;
-  v1::Observed::Settings& told = *observed.mutable_settings();
-  told.set_node(task_.number);
-  told.set_direct(direct_);
-  *told.mutable_settings() = settings->settings();
-  sink_(std::move(observed));
-  return absl::OkStatus();
+  if (absl::Status status = ReadSettings(); !status.ok()) return status;
+  return direct_ ? tracking_.Find(*database_) : absl::OkStatus();
 }
 
 absl::StatusOr<std::string> NodeObserver::Ask(const std::string& query, absl::Duration timeout) {
@@ -134,12 +139,30 @@ absl::StatusOr<std::string> NodeObserver::Ask(const std::string& query, absl::Du
   return value;
 }
 
+template <typename Message>
+absl::StatusOr<Message> NodeObserver::AskFor(const std::string& query, absl::Duration timeout) {
+  const absl::StatusOr<std::string> json = Ask(query, timeout);
+  if (!json.ok()) return json.status();
+  return ParseAnswer<Message>(*json);
+}
+
+absl::Status NodeObserver::ReadSettings() {
+  const absl::StatusOr<v1::DatabaseNode> settings = AskFor<v1::DatabaseNode>(SettingsQuery(), kTimeout);
+  if (!settings.ok()) return settings.status();
+  v1::Observed observed;
+  v1::Observed::Settings& told = *observed.mutable_settings();
+  told.set_node(task_.number);
+  told.set_direct(direct_);
+  *told.mutable_settings() = settings->settings();
+  sink_(std::move(observed));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<v1::Observed::Sample> NodeObserver::Sample(bool relations) {
   const SystemClock clock;
   const int64_t asked_ns = clock.MonotonicNanos();
-  const absl::StatusOr<std::string> json = Ask(relations ? reading_query_ : sample_query_, kTimeout);
-  if (!json.ok()) return json.status();
-  absl::StatusOr<v1::Observed::Sample> sample = ParseSample(*json);
+  absl::StatusOr<v1::Observed::Sample> sample =
+      AskFor<v1::Observed::Sample>(relations ? reading_query_ : sample_query_, kTimeout);
   if (!sample.ok()) return sample.status();
   sample->set_node(task_.number);
   sample->set_took_us(static_cast<double>(clock.MonotonicNanos() - asked_ns) / 1000);
@@ -147,17 +170,37 @@ absl::StatusOr<v1::Observed::Sample> NodeObserver::Sample(bool relations) {
   return sample;
 }
 
+void NodeObserver::TellSample(v1::Observed::Sample sample) {
+  v1::Observed observed;
+  *observed.mutable_sample() = std::move(sample);
+  sink_(std::move(observed));
+}
+
 absl::Status NodeObserver::Report(bool reading) {
   absl::StatusOr<v1::Observed::Sample> sample = Sample(reading);
   if (!sample.ok()) return sample.status();
+  const bool waiting = sample->sample().waiting_for_locks() > 0;
+  TellSample(*std::move(sample));
+  return waiting && direct_ ? ReportWaits() : absl::OkStatus();
+}
+
+absl::Status NodeObserver::ReportWaits() {
+  const int64_t now_ns = SystemClock().MonotonicNanos();
+  if (now_ns < waits_due_ns_) return absl::OkStatus();
+  waits_due_ns_ = now_ns + absl::ToInt64Nanoseconds(kBetweenWaits);
+  absl::StatusOr<v1::Observed::Waits> waits = AskFor<v1::Observed::Waits>(WaitsQuery(), kTimeout);
+  if (!waits.ok()) return waits.status();
   v1::Observed observed;
-  *observed.mutable_sample() = *std::move(sample);
+  *observed.mutable_waits() = *std::move(waits);
+  observed.mutable_waits()->set_node(task_.number);
   sink_(std::move(observed));
   return absl::OkStatus();
 }
 
 absl::Status NodeObserver::ReportLast() {
   const SystemClock clock;
+  if (task_.pooled && WaitUntil(clock.MonotonicNanos() + absl::ToInt64Nanoseconds(kTold)) == Order::kStop)
+    return absl::CancelledError();
   const int64_t until_ns = clock.MonotonicNanos() + absl::ToInt64Nanoseconds(kLongestSettling);
   absl::StatusOr<v1::Observed::Sample> sample = Sample(/*relations=*/true);
   while (sample.ok() && clock.MonotonicNanos() < until_ns) {
@@ -169,12 +212,73 @@ absl::Status NodeObserver::ReportLast() {
     if (settled) break;
   }
   if (!sample.ok()) return sample.status();
-  v1::Observed observed;
-  *observed.mutable_sample() = *std::move(sample);
-  sink_(std::move(observed));
+  TellSample(*std::move(sample));
   FindKeys();
+  FindShards();
+  AskForMoves();
   CountRows();
   return absl::OkStatus();
+}
+
+absl::Status NodeObserver::FollowTracking(bool tracked) {
+  if (!tracked && !tracking_.on()) return absl::OkStatus();
+  v1::Observed observed;
+  v1::Observed::Tracked& told = *observed.mutable_tracked();
+  told.set_node(task_.number);
+  absl::Status changed;
+  if (!direct_) {
+    changed = absl::FailedPreconditionError(
+        "the counting of statements can't be turned on through the coordinator");
+  } else if (tracked) {
+    changed = tracking_.TurnOn(*database_);
+    if (tracking_.on()) ReadTracked(told);
+  } else {
+    ReadTracked(told);
+    changed = tracking_.PutBack(*database_);
+  }
+  if (!changed.ok()) told.add_lacking(std::string(changed.message()));
+  told.set_on(tracking_.on());
+  sink_(std::move(observed));
+  // What a server refuses leaves the connection as it is.
+  return absl::IsFailedPrecondition(changed) || absl::IsPermissionDenied(changed) ? absl::OkStatus()
+                                                                                  : changed;
+}
+
+void NodeObserver::ReadTracked(v1::Observed::Tracked& told) {
+  const auto add = [&](const char* what, const std::string& query) {
+    const absl::StatusOr<std::string> json =
+        database_->ReadValue(absl::StrCat("read ", what), query, kTrackedTimeout);
+    const absl::StatusOr<v1::Observed::Tracked> read =
+        json.ok() ? ParseAnswer<v1::Observed::Tracked>(*json) : json.status();
+    if (!read.ok()) {
+      told.add_lacking(std::string(read.status().message()));
+      return;
+    }
+    told.MergeFrom(*read);
+  };
+  const absl::StatusOr<std::string> schema = Ask(StatementsSchemaQuery(), kTimeout);
+  if (schema.ok() && !schema->empty()) {
+    add("pg_stat_statements", StatementsQuery(*schema));
+    if (task_.objects.citus) add("citus_stat_statements", RoutesQuery());
+  } else {
+    told.add_lacking("statements are not known: its database does not have the extension pg_stat_statements");
+  }
+  if (task_.objects.citus) add("citus_stat_tenants_local", TenantsQuery());
+}
+
+void NodeObserver::PutBack() {
+  if (!tracking_.on()) return;
+  // The connection of before does nothing any more.
+  database_.reset();
+  const Cancellation none;
+  const absl::StatusOr<std::unique_ptr<Database>> database = Database::Connect(
+      task_.target, none,
+      {.application_name = kObserverName, .server = task_.server, .connect_timeout = kPutBackConnectTimeout});
+  absl::Status status = database.ok() ? tracking_.Find(**database) : database.status();
+  if (status.ok()) status = tracking_.PutBack(**database);
+  // Where that fails, nobody is there to be told: the server holds what was before, and the next observer
+  // finds it.
+  status.IgnoreError();
 }
 
 void NodeObserver::FindKeys() {
@@ -184,12 +288,33 @@ void NodeObserver::FindKeys() {
     keys = keys_;
   }
   if (task_.number > 0 || keys.empty()) return;
-  const absl::StatusOr<std::string> json = Ask(KeysQuery(task_.relations, keys), kTimeout);
-  if (!json.ok()) return;
-  const absl::StatusOr<v1::Observed::Keys> places = ParseKeys(*json);
+  absl::StatusOr<v1::Observed::Keys> places =
+      AskFor<v1::Observed::Keys>(KeysQuery(task_.relations, keys), kTimeout);
   if (!places.ok()) return;
   v1::Observed observed;
-  *observed.mutable_keys() = *places;
+  *observed.mutable_keys() = *std::move(places);
+  sink_(std::move(observed));
+}
+
+void NodeObserver::FindShards() {
+  if (task_.relations_query.empty()) return;
+  absl::StatusOr<v1::Observed::Placement> placement =
+      AskFor<v1::Observed::Placement>(task_.relations_query, kTimeout);
+  if (!placement.ok()) return;
+  v1::Observed observed;
+  *observed.mutable_placement() = *std::move(placement);
+  sink_(std::move(observed));
+}
+
+void NodeObserver::AskForMoves() {
+  if (!task_.objects.citus || task_.node.role() != v1::DatabaseNode::ROLE_COORDINATOR) return;
+  absl::StatusOr<v1::Observed::Moves> moves = AskFor<v1::Observed::Moves>(MovesQuery(), kTrackedTimeout);
+  v1::Observed observed;
+  if (moves.ok()) {
+    *observed.mutable_moves() = *std::move(moves);
+  } else {
+    observed.mutable_moves()->set_failure(std::string(moves.status().message()));
+  }
   sink_(std::move(observed));
 }
 
@@ -197,9 +322,8 @@ void NodeObserver::CountRows() {
   v1::Observed observed;
   v1::Observed::Rows& rows = *observed.mutable_rows();
   if (task_.count_limit > absl::ZeroDuration()) {
-    const absl::StatusOr<std::string> json =
-        Ask(CountQuery(task_.relations, task_.number), task_.count_limit);
-    absl::StatusOr<v1::Observed::Rows> counted = json.ok() ? ParseRows(*json) : json.status();
+    absl::StatusOr<v1::Observed::Rows> counted =
+        AskFor<v1::Observed::Rows>(CountQuery(task_.relations, task_.number), task_.count_limit);
     if (counted.ok()) {
       rows = *std::move(counted);
     } else {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -12,7 +11,8 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "controller/cancellation.h"
-#include "controller/citus/node_queries.h"
+#include "controller/citus/cluster_queries.h"
+#include "controller/citus/tracking.h"
 #include "controller/database.h"
 #include "trunkload/v1/observation.pb.h"
 #include "trunkload/v1/plan.pb.h"
@@ -34,6 +34,10 @@ class NodeObserver {
     bool through_target = false;
     ServerObjects objects;
     std::vector<v1::Relation> relations;
+    // The load's sessions stay open after it.
+    bool pooled = false;
+    // To find them again; empty: it is not asked for them.
+    std::string relations_query;
     absl::Duration interval;
     // For counting rows; zero: they are not counted.
     absl::Duration count_limit;
@@ -45,27 +49,40 @@ class NodeObserver {
   // Cancels and waits for the end.
   ~NodeObserver();
 
-  // A sample with relations, as soon as it can; Unreachable where that can't be.
-  void Read() ABSL_LOCKS_EXCLUDED(mutex_);
-  // The same once the server's counters stand still; the shards of the keys, where this is the target's own
-  // node; and the rows of its relations.
+  // A sample with relations, as soon as it can; Unreachable where that can't be. From then on, until the next
+  // reading, the server counts statements or does not: see Tracking.
+  void Read(bool tracked) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The same, untracked, once the server's counters stand still; the shards of the keys and where shards are,
+  // where this is the target's own node; what a rebalancing would do, where it is the coordinator; and the
+  // rows of its relations.
   void ReadLast(std::vector<int64_t> keys) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Does not wait.
+  // Does not wait. What was turned on is put back then.
   void Cancel() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   enum class Order { kNone, kRead, kReadLast, kStop };
 
   void Watch();
+  bool Tracked() ABSL_LOCKS_EXCLUDED(mutex_);
   Order WaitUntil(int64_t due_ns) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Connect();
   absl::Status ReadSettings();
   // The answer to a query on the node.
   absl::StatusOr<std::string> Ask(const std::string& query, absl::Duration timeout);
+  template <typename Message>
+  absl::StatusOr<Message> AskFor(const std::string& query, absl::Duration timeout);
   absl::StatusOr<v1::Observed::Sample> Sample(bool relations);
+  void TellSample(v1::Observed::Sample sample);
   absl::Status Report(bool reading);
   absl::Status ReportLast();
+  absl::Status ReportWaits();
+  absl::Status FollowTracking(bool tracked);
+  void ReadTracked(v1::Observed::Tracked& told);
+  // When there is no time for more.
+  void PutBack();
   void FindKeys();
+  void FindShards();
+  void AskForMoves();
   void CountRows();
   void TellUnreachable(const absl::Status& why, bool awaited);
 
@@ -79,9 +96,12 @@ class NodeObserver {
   std::unique_ptr<Database> database_;
   bool direct_ = true;
   bool told_unreachable_ = false;
+  Tracking tracking_;
+  int64_t waits_due_ns_ = 0;
 
   absl::Mutex mutex_;
   Order order_ ABSL_GUARDED_BY(mutex_) = Order::kNone;
+  bool tracked_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<int64_t> keys_ ABSL_GUARDED_BY(mutex_);
   std::thread thread_;
 };

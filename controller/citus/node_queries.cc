@@ -1,12 +1,8 @@
 #include "controller/citus/node_queries.h"
 
-#include <set>
-#include <utility>
-
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
-#include "google/protobuf/util/json_util.h"
+#include "controller/citus/sql_text.h"
 
 namespace trunkload {
 namespace {
@@ -42,124 +38,34 @@ constexpr const char* kSettings[] = {
     "work_mem",
 };
 
-std::string Literal(absl::string_view text) {
-  return absl::StrCat("'", absl::StrReplaceAll(text, {{"'", "''"}}), "'");
-}
-
-template <typename Message>
-absl::StatusOr<Message> Parse(absl::string_view json) {
-  google::protobuf::util::JsonParseOptions options;
-  options.ignore_unknown_fields = true;
-  Message message;
-  const auto status = google::protobuf::util::JsonStringToMessage(
-      google::protobuf::StringPiece(json.data(), json.size()), &message, options);
-  if (status.ok()) return message;
-  return absl::InvalidArgumentError(
-      absl::StrCat("the server's answer can't be read: ", std::string(status.message())));
-}
-
 // Those of the node, by name, with their places in `relations`.
 std::string NodeRelations(const std::vector<v1::Relation>& relations, uint32_t node) {
   std::vector<std::string> names;
   std::vector<size_t> places;
   for (size_t i = 0; i < relations.size(); ++i) {
     if (relations[i].node() != node) continue;
-    names.push_back(Literal(relations[i].name()));
+    names.push_back(SqlLiteral(relations[i].name()));
     places.push_back(i);
   }
   return absl::StrCat("ROWS FROM (pg_catalog.unnest(ARRAY[", absl::StrJoin(names, ", "),
                       "]::text[]), pg_catalog.unnest(ARRAY[", absl::StrJoin(places, ", "), "]::int[]))");
 }
 
-}  // namespace
-
-std::string ServerObjectsQuery() {
-  return "SELECT pg_catalog.concat_ws(' ', pg_catalog.to_regclass('pg_catalog.pg_dist_node') IS NOT NULL "
-         "AND EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'citus'), "
-         "pg_catalog.to_regclass('pg_catalog.citus_stat_counters') IS NOT NULL)";
-}
-
-absl::StatusOr<ServerObjects> ParseServerObjects(absl::string_view text) {
-  const bool bits = text.size() == 3 && (text[0] == 't' || text[0] == 'f') && text[1] == ' ' &&
-                    (text[2] == 't' || text[2] == 'f');
-  if (!bits) return absl::InvalidArgumentError("the server does not say what it has");
-  return ServerObjects{.citus = text[0] == 't', .counters = text[2] == 't'};
-}
-
-std::string BackendQuery() {
-  return "SELECT pg_catalog.pg_backend_pid() || ' ' || "
-         "coalesce(pg_catalog.host(pg_catalog.inet_server_addr()) || ':' "
-         "|| pg_catalog.inet_server_port(), '')";
-}
-
-std::string NodesQuery(const ServerObjects& objects) {
-  if (!objects.citus) return R"(SELECT '{"nodes": [{"role": "ROLE_SERVER", "holds_shards": true}]}')";
-  // A coordinator need not be among its nodes: then it holds no shards.
-  return R"sql(
-SELECT pg_catalog.json_build_object('nodes', pg_catalog.json_agg(pg_catalog.json_build_object(
-         'name', n.name, 'role', CASE n.groupid WHEN 0 THEN 'ROLE_COORDINATOR' ELSE 'ROLE_WORKER' END,
-         'holds_shards', n.shards) ORDER BY n.groupid <> l.groupid, n.groupid <> 0, n.nodeid))
-FROM (SELECT nodeid, groupid, nodename || ':' || nodeport AS name, shouldhaveshards AS shards
-      FROM pg_catalog.pg_dist_node WHERE isactive AND noderole = 'primary'
-      UNION ALL
-      SELECT 0, groupid, '', false FROM pg_catalog.pg_dist_local_group
-      WHERE groupid NOT IN (SELECT groupid FROM pg_catalog.pg_dist_node WHERE isactive AND noderole = 'primary')) n,
-     pg_catalog.pg_dist_local_group l)sql";
-}
-
-std::string RelationsQuery(const ServerObjects& objects, const std::vector<std::string>& tables) {
-  std::string wanted = "true";
-  if (!tables.empty()) {
-    wanted = absl::StrCat(
-        "t.oid IN (SELECT coalesce(i.relid, c.oid) FROM (SELECT pg_catalog.to_regclass(x)::oid FROM "
-        "pg_catalog.unnest(ARRAY[",
-        absl::StrJoin(tables, ", ",
-                      [](std::string* out, const std::string& table) { out->append(Literal(table)); }),
-        "]::text[]) x) c(oid) LEFT JOIN LATERAL pg_catalog.pg_partition_tree(c.oid::regclass) i ON true)");
-  }
-  // Tables that Citus does not know are on the server that is asked. It hides its shards from those who look.
-  std::string own = absl::StrCat(R"sql(
-  SELECT t.oid::regclass::text AS "table", 0::bigint AS shard, 0::bigint AS node, NULL::int AS hash_min, NULL::int AS hash_max,
-         pg_catalog.quote_ident(s.nspname) || '.' || pg_catalog.quote_ident(t.relname) AS name, ''::text AS distribution_column,
-         false AS reference, 0 AS colocation
-  FROM pg_catalog.pg_class t JOIN pg_catalog.pg_namespace s ON s.oid = t.relnamespace
-  WHERE t.relkind = 'r' AND t.relpersistence <> 't' AND s.nspname NOT LIKE 'pg\_%'
-    AND s.nspname NOT IN ('information_schema', 'citus', 'citus_internal', 'columnar', 'columnar_internal') AND )sql",
-                                 wanted);
-  if (!objects.citus) {
-    return absl::StrCat(
-        "SELECT pg_catalog.json_build_object('relations', "
-        "coalesce(pg_catalog.json_agg(pg_catalog.row_to_json(r)), "
-        "'[]'::json)) FROM (",
-        own, " ORDER BY 1 LIMIT ", kMostRelations, ") r");
-  }
-  absl::StrAppend(&own, " AND t.oid NOT IN (SELECT logicalrelid FROM pg_catalog.pg_dist_partition)");
-  const std::string shards = absl::StrCat(R"sql(
-  SELECT t.oid::regclass::text, s.shardid, n.place, s.shardminvalue::int, s.shardmaxvalue::int,
-         pg_catalog.shard_name(t.oid::regclass, s.shardid),
-         coalesce(pg_catalog.column_to_column_name(p.logicalrelid, p.partkey), ''),
-         p.partmethod = 'n' AND p.repmodel = 't', p.colocationid
-  FROM pg_catalog.pg_dist_partition p JOIN pg_catalog.pg_class t ON t.oid = p.logicalrelid
-       JOIN pg_catalog.pg_dist_shard s ON s.logicalrelid = p.logicalrelid
-       JOIN pg_catalog.pg_dist_placement a ON a.shardid = s.shardid
-       JOIN (SELECT m.groupid, pg_catalog.row_number() OVER (ORDER BY m.groupid <> l.groupid, m.groupid <> 0, m.nodeid) - 1
-             FROM (SELECT groupid, nodeid FROM pg_catalog.pg_dist_node WHERE isactive AND noderole = 'primary'
-                   UNION ALL
-                   SELECT groupid, 0 FROM pg_catalog.pg_dist_local_group WHERE groupid NOT IN
-                     (SELECT groupid FROM pg_catalog.pg_dist_node WHERE isactive AND noderole = 'primary')) m,
-                  pg_catalog.pg_dist_local_group l) n(groupid, place) ON n.groupid = a.groupid
-  WHERE t.relkind = 'r' AND p.partmethod IN ('h', 'n') AND )sql",
-                                          wanted);
+// A statement without its literals and without numbers of shards, so that those of one kind are one.
+std::string Shortened(const std::string& query) {
   return absl::StrCat(
-      "SELECT pg_catalog.json_build_object('relations', "
-      "coalesce(pg_catalog.json_agg(pg_catalog.row_to_json(r)), "
-      "'[]'::json)) FROM (",
-      own, " UNION ALL ", shards, " ORDER BY 1, 2, 3 LIMIT ", kMostRelations, ") r");
+      "pg_catalog.left(pg_catalog.regexp_replace(pg_catalog.regexp_replace(", query,
+      R"sql(, '''([^'']|'''')*''|(?<![$])\m[0-9]+(\.[0-9]+)?\M', '?', 'g'), '_[0-9]{6,}\M', '', 'g'), 300))sql");
 }
+
+// Statements that neither the observer asks, nor Citus of itself.
+constexpr char kOfTheLoad[] = R"( NOT LIKE '%pg\_catalog.%')";
+
+}  // namespace
 
 std::string SettingsQuery() {
   std::vector<std::string> names;
-  for (const char* name : kSettings) names.push_back(Literal(name));
+  for (const char* name : kSettings) names.push_back(SqlLiteral(name));
   // The view leaves out what the role may not see.
   return absl::StrCat(
       "SELECT pg_catalog.json_build_object('settings', pg_catalog.json_object_agg(name, "
@@ -208,29 +114,45 @@ std::string SampleQuery(const ServerObjects& objects, const std::vector<v1::Rela
   FROM pg_catalog.pg_stat_database d,
        (SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
                     ELSE pg_catalog.pg_current_wal_lsn() END) w(lsn),
-       (SELECT pg_catalog.count(*) FILTER (WHERE here) AS connections,
-               pg_catalog.count(*) FILTER (WHERE here AND state = 'active') AS active,
-               pg_catalog.count(*) FILTER (WHERE here AND state LIKE 'idle in transaction%') AS idle_in_transaction,
-               pg_catalog.count(*) FILTER (WHERE here AND wait_event_type = 'Lock') AS waiting_for_locks,
-               pg_catalog.count(*) FILTER (WHERE here AND application_name LIKE ')sql",
-      kAgentName, R"sql(%') AS from_agents,
-               pg_catalog.count(*) FILTER (WHERE here AND application_name LIKE 'citus\_%') AS from_nodes,
-               pg_catalog.count(*) AS all_connections
-        FROM (SELECT *, datname = pg_catalog.current_database() AS here FROM pg_catalog.pg_stat_activity
+       (SELECT coalesce(pg_catalog.sum(g.count), 0)::bigint AS connections,
+               coalesce(pg_catalog.sum(g.count) FILTER (WHERE g.state = 'active'), 0)::bigint AS active,
+               coalesce(pg_catalog.sum(g.waiting), 0)::bigint AS waiting_for_locks,
+               coalesce(pg_catalog.sum(g.count) FILTER (WHERE g.application LIKE ')sql",
+      kAgentName, R"sql(%'), 0)::bigint AS from_agents,
+               coalesce(pg_catalog.sum(g.count) FILTER (WHERE g.application LIKE 'citus\_%'), 0)::bigint AS from_nodes,
+               coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+                 'application', g.application, 'state', g.state, 'count', g.count)), '[]'::json) AS groups
+        FROM (SELECT CASE WHEN application_name LIKE 'citus\_%' THEN pg_catalog.split_part(application_name, ' ', 1)
+                          ELSE coalesce(application_name, '?') END AS application,
+                     coalesce(state, '?') AS state, pg_catalog.count(*) AS count,
+                     pg_catalog.count(*) FILTER (WHERE wait_event_type = 'Lock') AS waiting
+              FROM pg_catalog.pg_stat_activity
               WHERE backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid()
-                AND application_name IS DISTINCT FROM ')sql",
+                AND datname = pg_catalog.current_database() AND application_name IS DISTINCT FROM ')sql",
       kObserverName, R"sql('
-                AND coalesce(application_name, '') NOT LIKE 'citus\_run\_command%') b) a
+                AND coalesce(application_name, '') NOT LIKE 'citus\_run\_command%' GROUP BY 1, 2) g) a
   WHERE d.datname = pg_catalog.current_database()) s)sql");
+}
+
+std::string WaitsQuery() {
+  return RowsAs(
+      "waits",
+      absl::StrCat("SELECT ", Shortened("w.query"), " AS waiting, coalesce(", Shortened("b.query"),
+                   R"sql( || CASE WHEN b.state LIKE 'idle%' THEN ' (idle in its transaction)' ELSE '' END,
+                  'a prepared transaction') AS blocking, pg_catalog.count(*) AS seen
+  FROM pg_catalog.pg_stat_activity w, LATERAL pg_catalog.unnest(pg_catalog.pg_blocking_pids(w.pid)) p(pid)
+       LEFT JOIN pg_catalog.pg_stat_activity b ON b.pid = p.pid
+  WHERE w.wait_event_type = 'Lock' AND w.datname = pg_catalog.current_database()
+  GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 20)sql"));
 }
 
 std::string ThroughCoordinator(const v1::DatabaseNode& node, const std::string& query) {
   const size_t colon = node.name().rfind(':');
   // The function behind run_command_on_workers, which would ask all of them.
   return absl::StrCat("SELECT result FROM pg_catalog.master_run_on_worker(ARRAY[",
-                      Literal(node.name().substr(0, colon)), "]::text[], ARRAY[",
+                      SqlLiteral(node.name().substr(0, colon)), "]::text[], ARRAY[",
                       colon == std::string::npos ? "0" : node.name().substr(colon + 1), "]::int[], ARRAY[",
-                      Literal(query), "]::text[], false) WHERE success");
+                      SqlLiteral(query), "]::text[], false) WHERE success");
 }
 
 std::string CountQuery(const std::vector<v1::Relation>& relations, uint32_t node) {
@@ -245,45 +167,37 @@ std::string CountQuery(const std::vector<v1::Relation>& relations, uint32_t node
       absl::StrJoin(counts, " UNION ALL "), ") n(place, rows)");
 }
 
-std::string KeysQuery(const std::vector<v1::Relation>& relations, const std::vector<int64_t>& keys) {
-  std::set<std::string> tables;
-  for (const v1::Relation& relation : relations) {
-    if (relation.has_hash_min()) tables.insert(Literal(relation.table()));
-  }
-  if (tables.empty() || keys.empty()) return "SELECT '{}'";
-  // Of a column of another type a whole number is no key.
-  return absl::StrCat(
-      "SELECT pg_catalog.json_build_object('places', "
-      "pg_catalog.json_agg(pg_catalog.json_build_object('table', t.name, "
-      "'key', k, 'shard', pg_catalog.get_shard_id_for_distribution_column(t.name::regclass, k)))) FROM "
-      "pg_catalog.unnest(ARRAY[",
-      absl::StrJoin(tables, ", "), "]::text[]) t(name), pg_catalog.unnest(ARRAY[", absl::StrJoin(keys, ", "),
-      "]::bigint[]) k, pg_catalog.pg_dist_partition p, pg_catalog.pg_attribute a WHERE p.logicalrelid = "
-      "t.name::regclass "
-      "AND a.attrelid = p.logicalrelid AND a.attname = pg_catalog.column_to_column_name(p.logicalrelid, "
-      "p.partkey) "
-      "AND (a.atttypid = 'pg_catalog.int8'::regtype OR a.atttypid = 'pg_catalog.int4'::regtype AND k BETWEEN "
-      "-2147483648 AND 2147483647)");
+std::string StatementsSchemaQuery() {
+  return "SELECT pg_catalog.quote_ident(n.nspname) FROM pg_catalog.pg_extension e JOIN "
+         "pg_catalog.pg_namespace n "
+         "ON n.oid = e.extnamespace WHERE e.extname = 'pg_stat_statements'";
 }
 
-absl::StatusOr<v1::Observed::Nodes> ParseNodes(absl::string_view json) {
-  return Parse<v1::Observed::Nodes>(json);
+std::string StatementsQuery(const std::string& schema) {
+  return RowsAs("statements", absl::StrCat("SELECT ", Shortened("s.query"), R"sql( AS query,
+         pg_catalog.sum(s.calls)::bigint AS calls, pg_catalog.sum(s.rows)::bigint AS rows,
+         pg_catalog.sum(s.total_exec_time) * 1000 AS total_us
+  FROM )sql",
+                                           schema, R"sql(.pg_stat_statements s
+       JOIN pg_catalog.pg_database d ON d.oid = s.dbid
+  WHERE d.datname = pg_catalog.current_database() AND s.query)sql",
+                                           kOfTheLoad, " GROUP BY 1 ORDER BY 4 DESC LIMIT 200"));
 }
 
-absl::StatusOr<v1::Observed::Sample> ParseSample(absl::string_view json) {
-  return Parse<v1::Observed::Sample>(json);
+std::string RoutesQuery() {
+  return RowsAs("routes", absl::StrCat("SELECT ", Shortened("s.query"), R"sql( AS query, s.executor,
+         pg_catalog.sum(s.calls)::bigint AS calls, pg_catalog.count(DISTINCT s.partition_key) AS keys
+  FROM pg_catalog.citus_stat_statements s JOIN pg_catalog.pg_database d ON d.oid = s.dbid
+  WHERE d.datname = pg_catalog.current_database() AND s.query)sql",
+                                       kOfTheLoad, " GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 200"));
 }
 
-absl::StatusOr<v1::Observed::Rows> ParseRows(absl::string_view json) {
-  return Parse<v1::Observed::Rows>(json);
-}
-
-absl::StatusOr<v1::Observed::Keys> ParseKeys(absl::string_view json) {
-  return Parse<v1::Observed::Keys>(json);
-}
-
-absl::StatusOr<v1::DatabaseNode> ParseSettings(absl::string_view json) {
-  return Parse<v1::DatabaseNode>(json);
+std::string TenantsQuery() {
+  return RowsAs("tenants", R"sql(
+  SELECT t.tenant_attribute AS tenant,
+         t.query_count_in_this_period::bigint + t.query_count_in_last_period AS queries,
+         t.cpu_usage_in_this_period + t.cpu_usage_in_last_period AS cpu_s
+  FROM pg_catalog.citus_stat_tenants_local t ORDER BY 3 DESC, 2 DESC LIMIT 20)sql");
 }
 
 }  // namespace trunkload

@@ -4,8 +4,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "controller/citus/node_name.h"
+#include "controller/citus/node_label.h"
 #include "controller/citus/table_spread.h"
+#include "controller/citus/tracked_work.h"
 
 namespace trunkload {
 namespace {
@@ -41,6 +42,10 @@ v1::CitusCounters Difference(const v1::CitusCounters& before, const v1::CitusCou
   return difference;
 }
 
+// Of connections, and of statements that wait, are told apart.
+constexpr size_t kMostGroups = 100;
+constexpr size_t kMostWaits = 10;
+
 double PerSecond(uint64_t before, uint64_t now, double seconds) {
   return now < before || seconds <= 0 ? 0 : static_cast<double>(now - before) / seconds;
 }
@@ -58,7 +63,7 @@ void Observation::Add(const v1::Observed& observed) {
   new_.push_back(observed);
   switch (observed.kind_case()) {
     case v1::Observed::kNodes:
-      AddNodes(observed.nodes());
+      AddNodes(observed);
       break;
     case v1::Observed::kSettings:
       if (observed.settings().node() >= nodes_.size()) break;
@@ -90,6 +95,28 @@ void Observation::Add(const v1::Observed& observed) {
       for (const v1::Observed::Keys::Place& place : observed.keys().places())
         shard_of_key_[{place.table(), place.key()}] = place.shard();
       break;
+    case v1::Observed::kTracked:
+      if (observed.tracked().node() < nodes_.size()) AddTracked(observed);
+      break;
+    case v1::Observed::kWaits: {
+      if (observed.waits().node() >= nodes_.size()) break;
+      auto& waits = nodes_[observed.waits().node()].phases[observed.phase()].lock_waits;
+      for (const v1::LockWait& wait : observed.waits().waits()) {
+        const std::pair key(wait.waiting(), wait.blocking());
+        if (waits.size() < kMostGroups || waits.contains(key)) waits[key] += wait.seen();
+      }
+      break;
+    }
+    case v1::Observed::kPlacement:
+      AddPlacement(observed);
+      break;
+    case v1::Observed::kMoves:
+      if (observed.moves().failure().empty()) {
+        *rebalance_.emplace().mutable_moves() = observed.moves().moves();
+      } else {
+        lacking_.push_back(absl::StrCat("what the rebalancer would do: ", observed.moves().failure()));
+      }
+      break;
     case v1::Observed::kFailure:
       failed_ = true;
       awaited_.clear();
@@ -100,13 +127,19 @@ void Observation::Add(const v1::Observed& observed) {
   }
 }
 
-void Observation::AddNodes(const v1::Observed::Nodes& nodes) {
+void Observation::AddNodes(const v1::Observed& observed) {
+  const v1::Observed::Nodes& nodes = observed.nodes();
   // Another controller asks anew: what it finds is what there is, as long as nodes are the same.
   const bool first = nodes_.empty();
   nodes_.resize(static_cast<size_t>(nodes.nodes_size()));
-  for (size_t i = 0; i < nodes_.size(); ++i) nodes_[i].about = nodes.nodes(static_cast<int>(i));
+  google::protobuf::RepeatedPtrField<v1::DatabaseNode> labelled = nodes.nodes();
+  LabelNodes(labelled);
+  for (size_t i = 0; i < nodes_.size(); ++i) nodes_[i].about = labelled.Get(static_cast<int>(i));
   relations_.assign(nodes.relations().begin(), nodes.relations().end());
   if (first) lacking_.insert(lacking_.end(), nodes.lacking().begin(), nodes.lacking().end());
+  for (const v1::Observed::Fault& fault : nodes.faults()) {
+    if (first && fault.node() < nodes_.size()) AddEvent(observed, fault.node(), fault.text());
+  }
   if (!std::exchange(asked_before_nodes_, false)) return;
   for (uint32_t i = 0; i < nodes_.size(); ++i) awaited_.insert(i);
 }
@@ -142,24 +175,70 @@ void Observation::AddSample(const v1::Observed& observed) {
     work.last_s = observed.second();
     AddGauges(sample.sample(), work);
   } else if (sample.reading()) {
-    if (!last_asked_ || awaited_.contains(sample.node())) {
-      node.phases[observed.phase()].before = sample.sample();
-      // Phases that were passed over were not read.
-      for (uint32_t phase = observed.phase(); phase-- > 0;) {
-        const auto before = node.phases.find(phase);
-        if (before == node.phases.end() || !before->second.before) continue;
-        before->second.after = sample.sample();
-        break;
-      }
-      auto& reading = node.first_reading.empty() ? node.first_reading : node.last_reading;
-      reading.clear();
-      for (const v1::RelationSample& relation : sample.relations()) reading[relation.relation()] = relation;
-    }
+    if (!last_asked_ || awaited_.contains(sample.node())) AddReading(observed, node);
     if (!last_asked_) awaited_.erase(sample.node());
   }
   AddPoint(observed, node);
   node.newest = sample.sample();
   node.newest_s = observed.at_s();
+}
+
+void Observation::AddReading(const v1::Observed& observed, Node& node) {
+  const v1::Observed::Sample& sample = observed.sample();
+  uint64_t bytes = 0;
+  for (const v1::RelationSample& relation : sample.relations()) bytes += relation.bytes();
+  node.phases[observed.phase()].before = sample.sample();
+  node.phases[observed.phase()].bytes_before = bytes;
+  // Phases that were passed over were not read.
+  for (uint32_t phase = observed.phase(); phase-- > 0;) {
+    const auto before = node.phases.find(phase);
+    if (before == node.phases.end() || !before->second.before) continue;
+    before->second.after = sample.sample();
+    before->second.bytes_after = bytes;
+    break;
+  }
+  auto& reading = node.first_reading.empty() ? node.first_reading : node.last_reading;
+  reading.clear();
+  for (const v1::RelationSample& relation : sample.relations()) reading[relation.relation()] = relation;
+}
+
+void Observation::AddTracked(const v1::Observed& observed) {
+  const v1::Observed::Tracked& tracked = observed.tracked();
+  Node& node = nodes_[tracked.node()];
+  for (const std::string& lacking : tracked.lacking()) {
+    const std::string text = absl::StrCat("of ", node.about.label(), ": ", lacking);
+    if (std::find(lacking_.begin(), lacking_.end(), text) == lacking_.end()) lacking_.push_back(text);
+  }
+  for (uint32_t phase = observed.phase(); phase-- > 0;) {
+    const auto before = node.phases.find(phase);
+    if (before == node.phases.end() || !before->second.before) continue;
+    if (before->second.tracked_before) before->second.tracked_after = tracked;
+    break;
+  }
+  if (tracked.on()) node.phases[observed.phase()].tracked_before = tracked;
+}
+
+void Observation::AddPlacement(const v1::Observed& observed) {
+  // Citus may keep several copies of a shard: what counts is the nodes that it is on.
+  const auto places = [](const auto& relations) {
+    std::map<std::pair<std::string, uint64_t>, std::set<uint32_t>> of;
+    for (const v1::Relation& relation : relations) {
+      if (relation.shard() != 0) of[{relation.table(), relation.shard()}].insert(relation.node());
+    }
+    return of;
+  };
+  const auto before = places(relations_);
+  for (const auto& [shard, nodes] : places(observed.placement().relations())) {
+    const auto was = before.find(shard);
+    if (was == before.end() || was->second == nodes) continue;
+    moved_.insert(shard.first);
+    for (const uint32_t node : nodes) {
+      if (was->second.contains(node) || node >= nodes_.size()) continue;
+      AddEvent(observed, node,
+               absl::StrCat("holds shard ", shard.second, " of ", shard.first,
+                            ", which was elsewhere when the run began"));
+    }
+  }
 }
 
 void Observation::AddGauges(const v1::NodeSample& sample, Work& work) const {
@@ -175,6 +254,13 @@ void Observation::AddGauges(const v1::NodeSample& sample, Work& work) const {
       std::max(gauges.prepared_transactions_max(), sample.prepared_transactions()));
   gauges.set_replication_lag_bytes_max(
       std::max(gauges.replication_lag_bytes_max(), sample.replication_lag_bytes()));
+  for (const v1::ConnectionGroup& group : sample.groups()) {
+    const std::pair key(group.application(), group.state());
+    if (work.groups.size() >= kMostGroups && !work.groups.contains(key)) continue;
+    v1::ConnectionUse& use = work.groups[key];
+    use.set_mean(use.mean() + group.count());
+    use.set_max(std::max(use.max(), group.count()));
+  }
 }
 
 void Observation::AddPoint(const v1::Observed& observed, const Node& node) {
@@ -208,6 +294,16 @@ v1::NodeWork Observation::WorkOf(uint32_t node, const Work& work, double seconds
     result.set_connections_mean(result.connections_mean() / result.samples());
     result.set_active_mean(result.active_mean() / result.samples());
   }
+  for (const auto& [key, use] : work.groups) {
+    v1::ConnectionUse& added = *result.add_groups();
+    added = use;
+    added.set_application(key.first);
+    added.set_state(key.second);
+    added.set_mean(use.mean() / result.samples());
+  }
+  AddLockWaits(work.lock_waits, result);
+  if (work.tracked_before && work.tracked_after)
+    AddTrackedWork(*work.tracked_before, *work.tracked_after, result);
   const bool whole = work.before && work.after && CountsOn(*work.before, *work.after) && !work.out_of_reach;
   result.set_partial(!whole);
   const std::optional<v1::NodeSample>& from = whole ? work.before : work.first;
@@ -219,18 +315,41 @@ v1::NodeWork Observation::WorkOf(uint32_t node, const Work& work, double seconds
   result.set_rows_written_per_s(PerSecond(RowsWritten(*from), RowsWritten(to), seconds));
   result.set_rows_read_per_s(PerSecond(from->rows_read(), to.rows_read(), seconds));
   result.set_blocks_read_per_s(PerSecond(from->blocks_read(), to.blocks_read(), seconds));
+  result.set_blocks_hit_per_s(PerSecond(from->blocks_hit(), to.blocks_hit(), seconds));
+  result.set_temporary_bytes_per_s(PerSecond(from->temporary_bytes(), to.temporary_bytes(), seconds));
   result.set_wal_bytes_per_s(PerSecond(from->wal_bytes(), to.wal_bytes(), seconds));
+  if (whole && seconds > 0 && work.bytes_before && work.bytes_after) {
+    result.set_stored_bytes_per_s(
+        (static_cast<double>(*work.bytes_after) - static_cast<double>(*work.bytes_before)) / seconds);
+  }
   result.set_deadlocks(to.deadlocks() >= from->deadlocks() ? to.deadlocks() - from->deadlocks() : 0);
   if (CitusCountsOn(*from, to)) *result.mutable_citus() = Difference(from->citus(), to.citus());
   return result;
+}
+
+void Observation::AddLockWaits(const std::map<std::pair<std::string, std::string>, uint32_t>& waits,
+                               v1::NodeWork& result) {
+  std::vector<v1::LockWait> sorted;
+  for (const auto& [statements, seen] : waits) {
+    v1::LockWait& wait = sorted.emplace_back();
+    wait.set_waiting(statements.first);
+    wait.set_blocking(statements.second);
+    wait.set_seen(seen);
+  }
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](const v1::LockWait& a, const v1::LockWait& b) { return a.seen() > b.seen(); });
+  for (size_t i = 0; i < sorted.size() && i < kMostWaits; ++i)
+    *result.add_lock_waits() = std::move(sorted[i]);
 }
 
 void Observation::AddWork(uint32_t phase, v1::PhaseResult& result) const {
   double written = 0;
   for (uint32_t i = 0; i < nodes_.size(); ++i) {
     const auto work = nodes_[i].phases.find(phase);
-    *result.add_nodes() =
-        WorkOf(i, work == nodes_[i].phases.end() ? Work() : work->second, result.duration_s());
+    const Work none;
+    const Work& of_phase = work == nodes_[i].phases.end() ? none : work->second;
+    *result.add_nodes() = WorkOf(i, of_phase, result.duration_s());
+    if (of_phase.tracked_before) result.set_observed(true);
     if (nodes_[i].about.holds_shards()) written += result.nodes().rbegin()->rows_written_per_s();
   }
   if (written <= 0) return;
@@ -273,7 +392,10 @@ std::vector<v1::TableSpread> Observation::Spreads(const std::vector<v1::KeyFrequ
       key.set_shard(shard->second);
       keys.push_back(std::move(key));
     }
-    spreads.push_back(MeasureSpread(works, about, keys));
+    std::vector<RelationWork> known = works;
+    // What it did elsewhere went with it.
+    for (RelationWork& work : known) work.known = work.known && !moved_.contains(table);
+    spreads.push_back(MeasureSpread(known, about, keys));
   }
   return spreads;
 }
@@ -294,6 +416,7 @@ void Observation::AddTo(const v1::Plan& plan, const std::vector<v1::KeyFrequency
   for (const Node& node : nodes_) {
     v1::DatabaseNode& about = *observation.add_nodes();
     about = node.about;
+    about.set_samples(node.samples);
     if (node.samples > 0) about.set_sample_us(node.took_us / node.samples);
   }
   for (const auto& [phase, event] : events_) {
@@ -306,6 +429,13 @@ void Observation::AddTo(const v1::Plan& plan, const std::vector<v1::KeyFrequency
     observation.mutable_timeline()->rbegin()->set_phase(name_of(phase));
   }
   for (const std::string& lacking : lacking_) observation.add_lacking(lacking);
+  if (rebalance_) *observation.mutable_rebalance() = *rebalance_;
+  for (const v1::PhaseResult& phase : result.phases()) {
+    if (!phase.observed()) continue;
+    result.mutable_verdict()->add_notes(
+        absl::StrCat("servers counted statements in ", phase.name(),
+                     ", as the plan asks: that slows them down, and its figures are not to be compared"));
+  }
 }
 
 }  // namespace trunkload

@@ -44,8 +44,18 @@ class Observation {
     double first_s = 0;
     v1::NodeSample last;
     double last_s = 0;
+    // Of all relations, where they were read.
+    std::optional<uint64_t> bytes_before;
+    std::optional<uint64_t> bytes_after;
     // Of the gauges; means are sums until they are told.
     v1::NodeWork gauges;
+    // By application and state; the means are sums, too.
+    std::map<std::pair<std::string, std::string>, v1::ConnectionUse> groups;
+    // By what waits and what blocks.
+    std::map<std::pair<std::string, std::string>, uint32_t> lock_waits;
+    // What the server had counted, where it was made to.
+    std::optional<v1::Observed::Tracked> tracked_before;
+    std::optional<v1::Observed::Tracked> tracked_after;
     bool out_of_reach = false;
   };
   struct Node {
@@ -70,18 +80,26 @@ class Observation {
     v1::NodeEvent event;
   };
 
-  void AddNodes(const v1::Observed::Nodes& nodes);
+  void AddNodes(const v1::Observed& observed);
   void AddSample(const v1::Observed& observed);
+  void AddReading(const v1::Observed& observed, Node& node);
+  void AddTracked(const v1::Observed& observed);
+  void AddPlacement(const v1::Observed& observed);
   void AddGauges(const v1::NodeSample& sample, Work& work) const;
   void AddPoint(const v1::Observed& observed, const Node& node);
   void AddEvent(const v1::Observed& observed, uint32_t node, std::string text);
   v1::NodeWork WorkOf(uint32_t node, const Work& work, double seconds) const;
+  static void AddLockWaits(const std::map<std::pair<std::string, std::string>, uint32_t>& waits,
+                           v1::NodeWork& result);
   void AddWork(uint32_t phase, v1::PhaseResult& result) const;
   std::vector<v1::TableSpread> Spreads(const std::vector<v1::KeyFrequency>& hot_keys) const;
 
   std::vector<Node> nodes_;
   std::vector<v1::Relation> relations_;
   std::vector<std::string> lacking_;
+  std::optional<v1::Rebalance> rebalance_;
+  // Tables of which shards are elsewhere than they were.
+  std::set<std::string> moved_;
   std::map<uint32_t, uint64_t> rows_;
   // By table and key.
   std::map<std::pair<std::string, int64_t>, uint64_t> shard_of_key_;

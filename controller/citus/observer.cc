@@ -3,8 +3,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "common/duration.h"
+#include "controller/citus/json_answer.h"
+#include "controller/citus/node_queries.h"
 #include "controller/database.h"
 #include "controller/workload/set_up_steps.h"
 
@@ -12,6 +13,7 @@ namespace trunkload {
 namespace {
 
 constexpr absl::Duration kTimeout = absl::Seconds(10);
+constexpr absl::Duration kFaultsTimeout = absl::Seconds(3);
 
 }  // namespace
 
@@ -23,10 +25,11 @@ Observer::~Observer() {
   thread_.join();
 }
 
-void Observer::Read() {
+void Observer::Read(bool tracked) {
   absl::MutexLock lock(&mutex_);
   read_ = nodes_.empty();
-  for (const auto& node : nodes_) node->Read();
+  tracked_ = tracked;
+  for (const auto& node : nodes_) node->Read(tracked);
 }
 
 void Observer::ReadLast(const std::vector<int64_t>& keys) {
@@ -44,7 +47,7 @@ void Observer::Cancel() {
 }
 
 void Observer::Discover() {
-  const absl::StatusOr<Found> found = FindNodes();
+  const absl::StatusOr<ClusterNodes> found = FindNodes();
   v1::Observed observed;
   if (!found.ok()) {
     if (absl::IsCancelled(found.status())) return;
@@ -57,54 +60,39 @@ void Observer::Discover() {
   Start(*found);
 }
 
-absl::StatusOr<Observer::Found> Observer::FindNodes() {
+absl::StatusOr<ClusterNodes> Observer::FindNodes() {
   const std::string what = "observe the database";
   absl::StatusOr<std::unique_ptr<Database>> database =
       Database::Connect(plan_.target(), cancellation_, {.application_name = kObserverName});
   if (!database.ok()) return database.status();
-  const auto ask = [&](const std::string& query) { return (*database)->ReadValue(what, query, kTimeout); };
+  absl::StatusOr<ClusterNodes> found = FindClusterNodes(what, **database);
+  if (!found.ok()) return found;
 
-  const absl::StatusOr<std::string> has = ask(ServerObjectsQuery());
-  if (!has.ok()) return has.status();
-  const absl::StatusOr<ServerObjects> objects = ParseServerObjects(*has);
-  if (!objects.ok()) return objects.status();
-  const absl::StatusOr<std::string> json = ask(NodesQuery(*objects));
-  if (!json.ok()) return json.status();
-  absl::StatusOr<v1::Observed::Nodes> nodes = ParseNodes(*json);
-  if (!nodes.ok()) return nodes.status();
-  if (nodes->nodes().empty())
-    return absl::FailedPreconditionError("cannot observe the database: it names no nodes");
-  const absl::StatusOr<std::string> backend = ask(BackendQuery());
-  if (!backend.ok()) return backend.status();
-  const std::pair<std::string, std::string> pid_and_address =
-      absl::StrSplit(*backend, absl::MaxSplits(' ', 1));
-  Found found{.nodes = *std::move(nodes),
-              .objects = *objects,
-              .pooled = pid_and_address.first != absl::StrCat((*database)->backend_pid())};
-  v1::DatabaseNode& first = *found.nodes.mutable_nodes(0);
-  if (found.pooled) {
-    if (first.name().empty()) first.set_name(pid_and_address.second);
-    if (first.name().empty())
-      return absl::FailedPreconditionError(
-          "cannot observe the database: it is behind a pooler, on whose machine it is reached by a socket "
-          "alone");
-  } else if (first.name().empty()) {
-    first.set_name((*database)->server());
-  }
-
-  const absl::StatusOr<std::string> of_tables = ask(RelationsQuery(*objects, TablesOf(plan_.setup())));
+  const absl::StatusOr<std::string> of_tables =
+      (*database)->ReadValue(what, RelationsQuery(found->objects, TablesOf(plan_.setup())), kTimeout);
   if (!of_tables.ok()) return of_tables.status();
-  absl::StatusOr<v1::Observed::Nodes> relations = ParseNodes(*of_tables);
+  absl::StatusOr<v1::Observed::Nodes> relations = ParseAnswer<v1::Observed::Nodes>(*of_tables);
   if (!relations.ok()) return relations.status();
   if (relations->relations_size() == kMostRelations) {
-    found.nodes.add_lacking(
+    found->nodes.add_lacking(
         absl::StrCat("only the first ", kMostRelations, " tables and shards are observed"));
   }
-  *found.nodes.mutable_relations() = std::move(*relations->mutable_relations());
+  *found->nodes.mutable_relations() = std::move(*relations->mutable_relations());
+  if (!found->objects.citus) return found;
+  // Nodes that don't answer hold this up; whether they do is found out in any case.
+  const absl::StatusOr<std::string> of_faults = (*database)->ReadValue(what, FaultsQuery(), kFaultsTimeout);
+  const absl::StatusOr<v1::Observed::Nodes> faults =
+      of_faults.ok() ? ParseAnswer<v1::Observed::Nodes>(*of_faults) : of_faults.status();
+  if (absl::IsCancelled(faults.status())) return faults.status();
+  if (faults.ok()) {
+    *found->nodes.mutable_faults() = faults->faults();
+  } else {
+    found->nodes.add_lacking(absl::StrCat("whether nodes reach each other: ", faults.status().message()));
+  }
   return found;
 }
 
-void Observer::Start(const Found& found) {
+void Observer::Start(const ClusterNodes& found) {
   absl::MutexLock lock(&mutex_);
   if (cancelled_) return;
   const v1::ObserverOptions& options = plan_.observer();
@@ -116,11 +104,15 @@ void Observer::Start(const Found& found) {
                             .through_target = i > 0 && !found.pooled,
                             .objects = found.objects,
                             .relations = {found.nodes.relations().begin(), found.nodes.relations().end()},
+                            .pooled = found.pooled,
+                            .relations_query = i == 0 && found.objects.citus
+                                                   ? RelationsQuery(found.objects, TablesOf(plan_.setup()))
+                                                   : "",
                             .interval = FromProto(options.interval()),
                             .count_limit = FromProto(options.count_limit())};
     nodes_.push_back(std::make_unique<NodeObserver>(
         std::move(task), [this](v1::Observed observed) { sink_(std::move(observed)); }));
-    if (read_) nodes_.back()->Read();
+    if (read_) nodes_.back()->Read(tracked_);
     if (read_last_) nodes_.back()->ReadLast(keys_);
   }
 }

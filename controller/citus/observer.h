@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "controller/cancellation.h"
+#include "controller/citus/cluster_nodes.h"
 #include "controller/citus/node_observer.h"
 #include "trunkload/v1/observation.pb.h"
 #include "trunkload/v1/plan.pb.h"
@@ -30,7 +31,7 @@ class Observer {
 
   // See NodeObserver. Each node answers once, with a reading or Unreachable; before the nodes are known, once
   // they are.
-  void Read() ABSL_LOCKS_EXCLUDED(mutex_);
+  void Read(bool tracked) ABSL_LOCKS_EXCLUDED(mutex_);
   // The same, and Rows follow from each node that has answered with a reading.
   void ReadLast(const std::vector<int64_t>& keys) ABSL_LOCKS_EXCLUDED(mutex_);
   // Does not wait.
@@ -38,14 +39,8 @@ class Observer {
 
  private:
   void Discover();
-  struct Found {
-    v1::Observed::Nodes nodes;
-    ServerObjects objects;
-    // A pooler stands before the target: its sessions are the load's.
-    bool pooled = false;
-  };
-  absl::StatusOr<Found> FindNodes();
-  void Start(const Found& found);
+  absl::StatusOr<ClusterNodes> FindNodes();
+  void Start(const ClusterNodes& found);
 
   const v1::Plan plan_;
   const Sink sink_;
@@ -55,6 +50,7 @@ class Observer {
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
   // Asked for before there was any node.
   bool read_ ABSL_GUARDED_BY(mutex_) = false;
+  bool tracked_ ABSL_GUARDED_BY(mutex_) = false;
   bool read_last_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<int64_t> keys_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::unique_ptr<NodeObserver>> nodes_ ABSL_GUARDED_BY(mutex_);

@@ -7,7 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "controller/citus/evenness.h"
-#include "controller/citus/node_name.h"
 
 namespace trunkload {
 namespace {
@@ -42,6 +41,13 @@ struct Measure {
   }
 };
 
+// "worker 2 (10.0.0.3:5432)"
+std::string NodeText(const std::vector<v1::DatabaseNode>& nodes, uint32_t node) {
+  if (node >= nodes.size()) return absl::StrCat("node ", node);
+  const v1::DatabaseNode& about = nodes[node];
+  return absl::StrCat(about.label(), about.name().empty() ? "" : absl::StrCat(" (", about.name(), ")"));
+}
+
 class Judge {
  public:
   Judge(v1::TableSpread& spread, const std::vector<v1::DatabaseNode>& nodes)
@@ -66,14 +72,23 @@ class Judge {
     const double even_share = 1.0 / static_cast<double>(Holders());
     const bool follows_range = evenness.p_value() >= kSignificant || evenness.max_over_mean() < kNegligible;
     if (follows_range && PlacedEvenly()) return "";
-    std::string text = absl::StrCat(NodeName(nodes_, busiest), " has ", Percent(share), " of the ",
+    const size_t hottest = HottestShard(measure);
+    // Where the hot shard is on a node that has no more than others, it alone is worth a sentence.
+    const bool on_the_busiest =
+        spread_.shards(static_cast<int>(hottest)).node() == busiest && share >= even_share * kNegligible;
+    if (!follows_range && PlacedEvenly() && IsHot(measure, hottest) && !on_the_busiest)
+      return ShardText(measure, hottest);
+    std::string text = absl::StrCat(NodeText(nodes_, busiest), " has ", Percent(share), " of the ",
                                     measure.name, ", where ", Percent(even_share), " would be even");
     if (follows_range || !PlacedEvenly()) {
       absl::StrAppend(&text, ": it holds ", shards_.at(busiest), " of the ", spread_.shards_size(),
                       " shards");
     }
-    if (!follows_range) AddHottest(measure, text);
-    return text;
+    if (follows_range) return text;
+    return absl::StrCat(text, "; ",
+                        IsHot(measure, hottest)
+                            ? ShardText(measure, hottest)
+                            : "shards differ by more than chance, by a few keys or by their number");
   }
 
  private:
@@ -96,20 +111,26 @@ class Judge {
     return most - least <= largest * 1.001 || most * static_cast<double>(Holders()) < kNegligible;
   }
 
-  void AddHottest(const Measure& measure, std::string& text) const {
+  // By what it has above its share.
+  size_t HottestShard(const Measure& measure) const {
     size_t hottest = 0;
     const auto excess = [&](size_t i) { return measure.counts[i] / measure.sum() - shares_[i]; };
     for (size_t i = 1; i < measure.counts.size(); ++i) {
       if (excess(i) > excess(hottest)) hottest = i;
     }
-    const double share = measure.counts[hottest] / measure.sum();
-    const v1::ShardSpread& shard = spread_.shards(static_cast<int>(hottest));
-    if (share < kHotShard * shares_[hottest]) {
-      absl::StrAppend(&text, "; shards differ by more than chance, by a few keys or by their number");
-      return;
-    }
-    absl::StrAppend(&text, "; shard ", shard.shard(), " on ", NodeName(nodes_, shard.node()), " alone has ",
-                    Percent(share), ", its range of the hash being ", Percent(shares_[hottest]));
+    return hottest;
+  }
+
+  bool IsHot(const Measure& measure, size_t shard) const {
+    return measure.counts[shard] / measure.sum() >= kHotShard * shares_[shard];
+  }
+
+  std::string ShardText(const Measure& measure, size_t hot) const {
+    const double share = measure.counts[hot] / measure.sum();
+    const v1::ShardSpread& shard = spread_.shards(static_cast<int>(hot));
+    std::string text = absl::StrCat("shard ", shard.shard(), " on ", NodeText(nodes_, shard.node()),
+                                    " alone has ", Percent(share), " of the ", measure.name,
+                                    ", its range of the hash being ", Percent(shares_[hot]));
     for (const v1::KeyFrequency& key : spread_.hot_keys()) {
       if (key.shard() != shard.shard() || key.share_high() < kHotKey || key.share_high() < share / 2)
         continue;
@@ -117,6 +138,7 @@ class Judge {
                       Percent(key.share_high()), " of the keys that agents wrote");
       break;
     }
+    return text;
   }
 
   const v1::TableSpread& spread_;

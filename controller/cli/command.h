@@ -10,9 +10,13 @@ namespace trunkload {
 // parsed, and leaves its exit status.
 void AddRunCommand(CLI::App& app, int& exit_status);
 void AddServeCommand(CLI::App& app, int& exit_status);
+void AddCertsCommand(CLI::App& app, int& exit_status);
 void AddCheckCommand(CLI::App& app, int& exit_status);
+void AddCheckDataCommand(CLI::App& app, int& exit_status);
 void AddRunsCommands(CLI::App& app, int& exit_status);
+void AddHealthCommand(CLI::App& app, int& exit_status);
 void AddStackCommand(CLI::App& app, int& exit_status);
+void AddTokensCommand(CLI::App& app, int& exit_status);
 
 // `trunkload pgbench`, whose arguments are pgbench's own and are taken apart in its way; without the two
 // words. Returns the exit status.

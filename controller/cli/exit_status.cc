@@ -12,6 +12,10 @@ ExitStatus ReportError(const absl::Status& status) {
 }
 
 ExitStatus ExitStatusOf(const v1::RunResult& result) {
+  const bool failed = std::any_of(
+      result.checks().begin(), result.checks().end(),
+      [](const v1::CheckResult& check) { return check.outcome() == v1::CheckResult::OUTCOME_FAILED; });
+  if (failed) return kExitCheckFailed;
   if (result.run().cancelled()) return kExitCancelled;
   if (!result.verdict().valid()) return kExitNotValid;
   const bool met = std::all_of(result.objectives().begin(), result.objectives().end(),

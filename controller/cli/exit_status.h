@@ -12,6 +12,7 @@ enum ExitStatus : int {
   kExitUsage = 2,  // a plan with mistakes too
   kExitObjectiveMissed = 3,
   kExitNotValid = 4,
+  kExitCheckFailed = 5,
   kExitCancelled = 130,
 };
 

@@ -28,7 +28,11 @@ absl::StatusOr<std::unique_ptr<RunStore>> OpenStore(const KeptRunsPlace& place) 
 }
 
 absl::StatusOr<std::vector<v1::RunSummary>> ListRuns(const KeptRunsPlace& place) {
-  if (!place.controller.empty()) return ControlClient(place.controller).ListRuns();
+  if (!place.controller.empty()) {
+    const absl::StatusOr<std::unique_ptr<ControlClient>> client =
+        ControlClient::Open(place.controller, place.transport);
+    return client.ok() ? (*client)->ListRuns() : client.status();
+  }
   const absl::StatusOr<std::unique_ptr<RunStore>> store = OpenStore(place);
   return store.ok() ? (*store)->List() : store.status();
 }
@@ -36,7 +40,10 @@ absl::StatusOr<std::vector<v1::RunSummary>> ListRuns(const KeptRunsPlace& place)
 absl::StatusOr<v1::RunResult> ResultOf(const KeptRunsPlace& place, const std::string& run_id) {
   if (!place.controller.empty()) {
     ResultOnly result;
-    ControlClient(place.controller).Follow(run_id, result);
+    const absl::StatusOr<std::unique_ptr<ControlClient>> client =
+        ControlClient::Open(place.controller, place.transport);
+    if (!client.ok()) return client.status();
+    (*client)->Follow(run_id, result);
     return result.Take();
   }
   const absl::StatusOr<std::unique_ptr<RunStore>> store = OpenStore(place);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/tls/transport.h"
 #include "controller/store/run_store.h"
 #include "trunkload/v1/control.pb.h"
 #include "trunkload/v1/result.pb.h"
@@ -16,6 +17,7 @@ namespace trunkload {
 struct KeptRunsPlace {
   std::string data_dir;
   std::string controller;  // HOST:PORT
+  Transport transport;     // to it
 };
 
 // INVALID_ARGUMENT where there is no place.

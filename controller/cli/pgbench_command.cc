@@ -15,12 +15,15 @@
 #include "controller/cli/command.h"
 #include "controller/cli/plan_run.h"
 #include "controller/cli/stop_signals.h"
+#include "controller/cli/target_password.h"
+#include "controller/cli/transport_options.h"
 #include "controller/database.h"
 #include "controller/pgbench/options.h"
 #include "controller/pgbench/plan.h"
 #include "controller/pgbench/progress.h"
 #include "controller/pgbench/report.h"
 #include "controller/pgbench/transaction_log.h"
+#include "controller/plan/conninfo.h"
 
 namespace trunkload {
 namespace {
@@ -174,6 +177,7 @@ RunPlace PlaceOf(const PgbenchOptions& options) {
                  .allow_shell = options.allow_shell,
                  .listen = options.listen,
                  .controller = options.controller,
+                 .transport = options.transport,
                  .options = {},
                  .on_transactions = nullptr};
   place.options.agents = options.agents.value_or(1);
@@ -222,8 +226,15 @@ int RunPgbenchCommand(std::span<const std::string> arguments) {
   if (!request->print.empty() || !request->print_on_stderr.empty()) return kOk;
 
   PgbenchOptions& options = request->options;
+  if (IsConninfo(options.database)) {
+    const bool children = options.listen.empty() && options.controller.empty();
+    if (const absl::Status status = KeepPasswordHere(options.database, children); !status.ok())
+      return Fail(status);
+  }
   // Where somebody types it, Ctrl-C is to end that.
   ReadStandardInput(options);
+  if (absl::Status status = SettlePlace(options.listen, options.controller, options.transport); !status.ok())
+    return Fail(status);
   // Before there is any other thread.
   StopSignals::Block();
   if (options.initialize) return Initialize(options);

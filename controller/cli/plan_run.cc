@@ -85,7 +85,10 @@ absl::StatusOr<std::unique_ptr<RunStore>> StoreFor(const RunPlace& place, RunVie
 class EmbeddedRunner final : public PlanRunner {
  public:
   EmbeddedRunner(RunPlace place, RunView& view, std::unique_ptr<RunStore> store)
-      : place_(std::move(place)), view_(view), controller_(clock_, std::move(store)) {}
+      : place_(std::move(place)),
+        view_(view),
+        store_path_(store ? store->path() : ""),
+        controller_(clock_, std::move(store), place_.allow_commands) {}
   ~EmbeddedRunner() override {
     // The end of their streams is what ends the agents.
     if (agents_) agents_->ExpectEnd();
@@ -94,7 +97,10 @@ class EmbeddedRunner final : public PlanRunner {
 
   absl::Status Start() {
     const bool local = place_.listen.empty();
-    auto server = ControllerServer::Listen(local ? "127.0.0.1:0" : place_.listen, clock_, controller_);
+    auto server = ControllerServer::Listen(
+        local ? ControllerServer::Endpoint{"127.0.0.1:0"}
+              : ControllerServer::Endpoint{place_.listen, place_.transport.tls, store_path_},
+        clock_, controller_);
     if (!server.ok()) return server.status();
     server_ = *std::move(server);
     if (!local) {
@@ -144,6 +150,7 @@ class EmbeddedRunner final : public PlanRunner {
   const SystemClock clock_;
   RunPlace place_;
   RunView& view_;
+  const std::string store_path_;
   absl::Mutex mutex_;
   // Of the run under way.
   std::shared_ptr<RunWatch> watch_ ABSL_GUARDED_BY(mutex_);
@@ -164,10 +171,12 @@ class ElsewhereRunner final : public PlanRunner {
     request.set_wait_s(
         static_cast<uint32_t>(absl::ToInt64Seconds(absl::Ceil(place_.options.wait, absl::Seconds(1)))));
     RunWatch watch;
-    ControlClient client(place_.controller);
-    const auto cancel = [&client] { client.Cancel(); };
+    const absl::StatusOr<std::unique_ptr<ControlClient>> client =
+        ControlClient::Open(place_.controller, place_.transport);
+    if (!client.ok()) return client.status();
+    const auto cancel = [&client] { (*client)->Cancel(); };
     const StopSignals signals(OnSignal(watch, cancel, [] {}));
-    std::thread caller([&client, &request, &watch] { client.Run(request, watch); });
+    std::thread caller([&client, &request, &watch] { (*client)->Run(request, watch); });
     const absl::Cleanup join = [&caller] { caller.join(); };
     return Follow(watch, view_, cancel);
   }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/tls/transport.h"
 #include "controller/cli/run_watch.h"
 #include "controller/controller.h"
 #include "trunkload/v1/control.pb.h"
@@ -29,8 +30,11 @@ class RunView {
 struct RunPlace {
   uint32_t local_agents = 1;
   bool allow_shell = false;  // of those
-  std::string listen;        // HOST:PORT that agents come to
-  std::string controller;    // HOST:PORT of the controller that serves
+  // Faults of the plan may be commands of this machine; not with `controller`, which was told at its start.
+  bool allow_commands = false;
+  std::string listen;      // HOST:PORT that agents come to
+  std::string controller;  // HOST:PORT of the controller that serves
+  Transport transport;     // of either; settled
   // Where the run is kept; empty: DefaultDataDir(), or nowhere if that can't be.
   std::string data_dir;
   Controller::RunOptions options;

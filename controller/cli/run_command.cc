@@ -13,6 +13,8 @@
 #include "controller/cli/run_screen.h"
 #include "controller/cli/stop_signals.h"
 #include "controller/cli/sweep_run.h"
+#include "controller/cli/target_password.h"
+#include "controller/cli/transport_options.h"
 #include "controller/plan/plan_loader.h"
 #include "controller/plan/plan_text.h"
 #include "controller/report/json.h"
@@ -30,10 +32,12 @@ struct RunArguments {
   uint32_t local = 1;
   std::string listen;
   std::string controller;
+  Transport transport;
   uint32_t agents = 1;
   std::string wait = "60s";
   bool agents_given = false;
   bool allow_shell = false;
+  bool allow_commands = false;
   std::string data_dir;
   std::string json;
   std::string resume;
@@ -48,6 +52,16 @@ int WriteJson(const std::string& file, const google::protobuf::Message& result, 
   return kExitCouldNotRun;
 }
 
+// Without the password of its target.
+absl::StatusOr<v1::Plan> LoadOwnPlan(const RunArguments& arguments, const PlanOverrides& overrides) {
+  absl::StatusOr<v1::Plan> plan = LoadPlan(arguments.plan_file, overrides);
+  if (!plan.ok()) return plan;
+  const bool children = arguments.listen.empty() && arguments.controller.empty();
+  const absl::Status status = KeepPasswordHere(*plan->mutable_target()->mutable_conninfo(), children);
+  if (!status.ok()) return status;
+  return plan;
+}
+
 int RunCells(const RunArguments& arguments, v1::Plan plan, std::vector<SweepSetting> settings, RunPlace place,
              RunScreen& screen) {
   SweepJob job{.plan = std::move(plan),
@@ -58,10 +72,11 @@ int RunCells(const RunArguments& arguments, v1::Plan plan, std::vector<SweepSett
   job.with = [&arguments](const std::vector<std::string>& overrides) {
     PlanOverrides all = arguments.overrides;
     all.set.insert(all.set.end(), overrides.begin(), overrides.end());
-    return LoadPlan(arguments.plan_file, all);
+    return LoadOwnPlan(arguments, all);
   };
   job.kept.data_dir = arguments.data_dir.empty() ? DefaultDataDir() : arguments.data_dir;
   job.kept.controller = arguments.controller;
+  job.kept.transport = arguments.transport;
   int status = kExitOk;
   const absl::StatusOr<v1::SweepResult> result = RunSweep(job, std::move(place), screen, status);
   if (!result.ok()) return ReportError(result.status());
@@ -71,7 +86,7 @@ int RunCells(const RunArguments& arguments, v1::Plan plan, std::vector<SweepSett
 
 int Run(RunArguments arguments) {
   if (!arguments.target.empty()) arguments.overrides.target = arguments.target;
-  absl::StatusOr<v1::Plan> plan = LoadPlan(arguments.plan_file, arguments.overrides);
+  absl::StatusOr<v1::Plan> plan = LoadOwnPlan(arguments, arguments.overrides);
   if (!plan.ok()) {
     ReportError(plan.status());
     return kExitUsage;
@@ -99,12 +114,17 @@ int Run(RunArguments arguments) {
     return ReportError(absl::InvalidArgumentError(
         "--agents goes with --listen or --controller; --local N starts N agents on this machine"));
   }
+  if (absl::Status status = SettlePlace(arguments.listen, arguments.controller, arguments.transport);
+      !status.ok())
+    return ReportError(status);
   // Before there is any other thread.
   StopSignals::Block();
   RunPlace place{.local_agents = arguments.local,
                  .allow_shell = arguments.allow_shell,
+                 .allow_commands = arguments.allow_commands,
                  .listen = arguments.listen,
                  .controller = arguments.controller,
+                 .transport = arguments.transport,
                  .data_dir = arguments.data_dir,
                  .options = {},
                  .on_transactions = nullptr};
@@ -132,7 +152,7 @@ void AddRunCommand(CLI::App& app, int& exit_status) {
                            ->check(CLI::Range(1, 1000))
                            ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   CLI::Option* listen = run->add_option("--listen", arguments->listen,
-                                        "Wait here for agents from anywhere; nothing is encrypted")
+                                        "Wait here for agents from anywhere; beyond loopback with --tls")
                             ->type_name("HOST:PORT");
   CLI::Option* controller = run->add_option("--controller", arguments->controller,
                                             "Hand the plan to the controller that serves there")
@@ -145,12 +165,16 @@ void AddRunCommand(CLI::App& app, int& exit_status) {
   listen->excludes(local)->needs(agents);
   controller->excludes(local)->excludes(listen);
   agents->excludes(local);
+  AddDialOptions(*run, arguments->transport);
   run->add_option("--wait", arguments->wait, "Give up when they are not there by then")
       ->type_name("DURATION")
       ->capture_default_str();
   run->add_flag("--allow-shell", arguments->allow_shell,
                 "Let scripts run commands of the shell on this machine (\\shell, \\setshell); with --local")
       ->excludes(listen)
+      ->excludes(controller);
+  run->add_flag("--allow-commands", arguments->allow_commands,
+                "Let the plan's faults run commands of the shell on this machine")
       ->excludes(controller);
   run->add_option("--target", arguments->target,
                   "A libpq connection string or URI in place of the plan's target")
@@ -174,8 +198,10 @@ void AddRunCommand(CLI::App& app, int& exit_status) {
       "Ctrl-C ends the run in order and still reports; a second one leaves at once.\n\n"
       "Examples:\n"
       "  trunkload run plans/insert-throughput.yaml --local 3 --set fleet.pool.size=16 --json result.json\n"
-      "  trunkload run plans/insert-throughput.yaml --listen :7400 --agents 20 --wait 5m\n"
-      "  trunkload run plans/insert-throughput.yaml --controller load.example.com:7400 --agents 20\n");
+      "  trunkload run plans/insert-throughput.yaml --listen :7400 --agents 20 --wait 5m --tls "
+      "pki/controller\n"
+      "  trunkload run plans/insert-throughput.yaml --controller load.example.com:7400 --tls pki/me --agents "
+      "20\n");
   run->callback([arguments, agents, &exit_status] {
     arguments->agents_given = agents->count() > 0;
     exit_status = Run(*arguments);

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "controller/report/checks_text.h"
 #include "controller/report/live_line.h"
 #include "controller/report/sweep_text.h"
 #include "controller/report/text.h"
@@ -63,6 +64,10 @@ void RunScreen::ShowResult(const v1::RunResult& result) {
 
 void RunScreen::ShowResult(const v1::SweepResult& result) {
   Show([&result](bool color) { return SweepText(result, color); });
+}
+
+void RunScreen::ShowChecks(const v1::RunResult& result) {
+  Show([&result](bool color) { return ChecksReport(result, color); });
 }
 
 void RunScreen::Show(const std::function<std::string(bool color)>& report) {

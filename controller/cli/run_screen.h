@@ -26,6 +26,8 @@ class RunScreen final : public RunView {
   void Finish() override { ClearLine(); }
   void ShowResult(const v1::RunResult& result);
   void ShowResult(const v1::SweepResult& result);
+  // Checks that were settled by themselves.
+  void ShowChecks(const v1::RunResult& result);
 
  private:
   void Show(const std::function<std::string(bool color)>& report);

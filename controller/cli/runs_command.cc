@@ -18,9 +18,11 @@
 #include "controller/cli/output_file.h"
 #include "controller/cli/run_screen.h"
 #include "controller/cli/run_watch.h"
+#include "controller/cli/transport_options.h"
 #include "controller/control_client.h"
 #include "controller/plan/plan_text.h"
 #include "controller/report/json.h"
+#include "controller/run_outcome.h"
 #include "controller/store/run_store.h"
 #include "controller/sweep/sweep_result.h"
 
@@ -34,32 +36,26 @@ void AddPlace(CLI::App& command, KeptRunsPlace& place) {
   command.add_option("--controller", place.controller, "Ask the controller that serves there")
       ->type_name("HOST:PORT")
       ->excludes(data_dir);
+  AddDialOptions(command, place.transport);
 }
 
-std::string Outcome(const v1::RunSummary& run) {
-  switch (run.state()) {
-    case v1::RunSummary::STATE_UNDER_WAY:
-      return "under way";
-    case v1::RunSummary::STATE_INTERRUPTED:
-      return "interrupted";
-    case v1::RunSummary::STATE_FAILED:
-      return "could not run";
-    default:
-      break;
-  }
-  if (run.cancelled()) return "cancelled";
-  if (!run.valid()) return "not valid";
-  return run.objectives_met() ? "valid" : "objective missed";
+// INVALID_ARGUMENT where the controller may not be asked in this way.
+absl::Status Settle(KeptRunsPlace& place) {
+  if (!place.controller.empty()) return SettleDial(place.controller, place.transport);
+  const Transport& said = place.transport;
+  if (said.tls.empty() && said.tls_server_name.empty() && !said.insecure) return absl::OkStatus();
+  return absl::InvalidArgumentError("--tls, --tls-server-name and --insecure go with --controller");
 }
 
-int ShowRuns(const KeptRunsPlace& place) {
+int ShowRuns(KeptRunsPlace& place) {
+  if (const absl::Status status = Settle(place); !status.ok()) return ReportError(status);
   const absl::StatusOr<std::vector<v1::RunSummary>> runs = ListRuns(place);
   if (!runs.ok()) return ReportError(runs.status());
   std::cout << absl::StrFormat("%-22s %-20s %-17s %12s  %s\n", "RUN", "STARTED", "OUTCOME", "DONE/S", "PLAN");
   for (const v1::RunSummary& run : *runs) {
     const bool measured = run.state() == v1::RunSummary::STATE_ENDED;
     std::cout << absl::StrFormat(
-        "%-22s %-20s %-17s %12s  %s\n", run.run_id(), run.started_at().substr(0, 19), Outcome(run),
+        "%-22s %-20s %-17s %12s  %s\n", run.run_id(), run.started_at().substr(0, 19), RunOutcome(run),
         measured ? absl::StrFormat("%.1f", run.throughput_per_s()) : "-", run.plan());
     if (!run.sweep().empty()) std::cout << "  cell " << run.cell() + 1 << " of " << run.sweep() << '\n';
     if (!run.reason().empty()) std::cout << "  " << run.reason() << '\n';
@@ -70,8 +66,10 @@ int ShowRuns(const KeptRunsPlace& place) {
 absl::StatusOr<v1::RunResult> Follow(const KeptRunsPlace& place, const std::string& run_id,
                                      RunScreen& screen) {
   RunWatch watch;
-  ControlClient client(place.controller);
-  std::thread caller([&client, &run_id, &watch] { client.Follow(run_id, watch); });
+  const absl::StatusOr<std::unique_ptr<ControlClient>> client =
+      ControlClient::Open(place.controller, place.transport);
+  if (!client.ok()) return client.status();
+  std::thread caller([&client, &run_id, &watch] { (*client)->Follow(run_id, watch); });
   while (true) {
     RunWatch::Update update = watch.Next();
     if (const auto* progress = std::get_if<v1::Progress>(&update)) {
@@ -107,7 +105,8 @@ int ReportSweep(const KeptRunsPlace& place, const std::string& sweep, const std:
   return status.ok() ? kExitOk : ReportError(status);
 }
 
-int Report(const KeptRunsPlace& place, const std::string& run_id, const std::string& json) {
+int Report(KeptRunsPlace& place, const std::string& run_id, const std::string& json) {
+  if (const absl::Status status = Settle(place); !status.ok()) return ReportError(status);
   if (absl::StartsWith(run_id, "sweep-")) return ReportSweep(place, run_id, json);
   RunScreen screen({/*quiet=*/false, json == "-"});
   absl::StatusOr<v1::RunResult> result;
@@ -127,6 +126,14 @@ int Report(const KeptRunsPlace& place, const std::string& run_id, const std::str
       return ReportError(status);
   }
   return ExitStatusOf(*result);
+}
+
+int Cancel(KeptRunsPlace& place, const std::string& run_id) {
+  if (const absl::Status status = Settle(place); !status.ok()) return ReportError(status);
+  const absl::StatusOr<std::unique_ptr<ControlClient>> client =
+      ControlClient::Open(place.controller, place.transport);
+  const absl::Status status = client.ok() ? (*client)->CancelRun(run_id) : client.status();
+  return status.ok() ? kExitOk : ReportError(status);
 }
 
 int Prune(const KeptRunsPlace& place, const std::string& older_than) {
@@ -171,10 +178,8 @@ void AddRunsCommands(CLI::App& app, int& exit_status) {
   cancel->add_option("--controller", place->controller, "The controller that serves there")
       ->type_name("HOST:PORT")
       ->required();
-  cancel->callback([place, run_id, &exit_status] {
-    const absl::Status status = ControlClient(place->controller).CancelRun(*run_id);
-    exit_status = status.ok() ? kExitOk : ReportError(status);
-  });
+  AddDialOptions(*cancel, place->transport);
+  cancel->callback([place, run_id, &exit_status] { exit_status = Cancel(*place, *run_id); });
 
   CLI::App* prune =
       app.add_subcommand("prune", "Deletes runs that began long ago, except for those under way.");

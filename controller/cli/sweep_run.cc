@@ -13,6 +13,7 @@
 #include "controller/plan/plan_check.h"
 #include "controller/report/sweep_text.h"
 #include "controller/report/units.h"
+#include "controller/run_rates.h"
 #include "controller/sweep/sweep_result.h"
 #include "google/protobuf/util/message_differencer.h"
 
@@ -68,8 +69,9 @@ int StatusOf(const Results& results) {
     if (!result.ok()) continue;
     any = true;
     const int of_cell = ExitStatusOf(*result);
-    // What is not valid says more than an objective that was missed.
-    if (of_cell == kExitNotValid || status == kExitOk) status = of_cell;
+    if (of_cell == kExitCheckFailed) return of_cell;
+    // The statuses rise with what they say: an objective missed, not valid, a check failed.
+    status = std::max<int>(status, of_cell);
   }
   return any ? status : kExitCouldNotRun;
 }
@@ -118,7 +120,13 @@ absl::StatusOr<v1::SweepResult> RunSweep(const SweepJob& job, RunPlace place, Ru
   if (!stopped.ok()) ReportError(stopped);
   if (cancelled || !stopped.ok())
     screen.ShowNote(absl::StrCat("go on with it later, by the same command line and --resume ", sweep));
-  status = cancelled ? kExitCancelled : !stopped.ok() ? kExitCouldNotRun : StatusOf(results);
+  const int of_cells = StatusOf(results);
+  // A check that failed did, whatever came of the other cells.
+  if (of_cells == kExitCheckFailed) {
+    status = of_cells;
+  } else {
+    status = cancelled ? kExitCancelled : !stopped.ok() ? kExitCouldNotRun : of_cells;
+  }
   return MakeSweepResult(Redacted(job.plan), sweep, results);
 }
 

@@ -11,6 +11,9 @@ The fleet:
   --agents=N               agents: processes of this machine; with --listen or --controller, how many to wait for [1]
   --listen=HOST:PORT       wait here for agents from anywhere
   --controller=HOST:PORT   have the controller that serves there run it
+  --tls=DIR                with either: show the certificate in this folder, as "trunkload certs issue" makes it
+  --tls-server-name=NAME   the name in the controller's certificate, where it is not the HOST that is dialled
+  --insecure               plain text beyond this machine too: nothing is encrypted, nobody is checked
   --wait=DURATION          give up when the agents are not there by then [60s]
   --allow-shell            let scripts run commands of the shell on this machine
 

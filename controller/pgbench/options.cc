@@ -99,6 +99,9 @@ class OptionParser {
       case kAgents:
       case kListen:
       case kController:
+      case kTls:
+      case kTlsServerName:
+      case kInsecure:
       case kWait:
       case kAllowShell:
         return TakeFleet(found, value);
@@ -191,6 +194,15 @@ class OptionParser {
         return absl::OkStatus();
       case kController:
         options().controller = value.text();
+        return absl::OkStatus();
+      case kTls:
+        options().transport.tls = value.text();
+        return absl::OkStatus();
+      case kTlsServerName:
+        options().transport.tls_server_name = value.text();
+        return absl::OkStatus();
+      case kInsecure:
+        options().transport.insecure = true;
         return absl::OkStatus();
       case kAllowShell:
         options().allow_shell = true;

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/tls/transport.h"
 #include "controller/pgbench/initialize.h"
 #include "trunkload/v1/plan.pb.h"
 
@@ -35,6 +36,7 @@ struct PgbenchOptions {
   std::optional<uint32_t> agents;
   std::string listen;
   std::string controller;
+  Transport transport;
   absl::Duration wait = absl::Seconds(60);
   bool allow_shell = false;
 

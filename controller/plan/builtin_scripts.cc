@@ -1,5 +1,7 @@
 #include "controller/plan/builtin_scripts.h"
 
+#include "controller/plan/check_scripts.h"
+
 namespace trunkload {
 namespace {
 
@@ -53,7 +55,7 @@ absl::string_view BuiltinText(v1::Builtin builtin) {
     case v1::BUILTIN_SELECT_ONLY:
       return kSelectOnly;
     default:
-      return "";
+      return CheckScriptText(builtin);
   }
 }
 

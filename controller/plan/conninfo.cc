@@ -128,6 +128,16 @@ std::string ConninfoFor(const std::string& database, const ConninfoDefaults& def
   return conninfo;
 }
 
+std::string ApplicationNameOf(const std::string& conninfo) {
+  const Parsed parsed = Parse(conninfo);
+  for (const PQconninfoOption* option = parsed.options.get(); option != nullptr && option->keyword != nullptr;
+       ++option) {
+    if (absl::string_view(option->keyword) == "application_name" && option->val != nullptr)
+      return option->val;
+  }
+  return "";
+}
+
 std::vector<std::string> ConninfosByHost(const std::string& conninfo) {
   const Parsed parsed = Parse(conninfo);
   if (!parsed.options) return {};
@@ -159,6 +169,32 @@ std::vector<std::string> ConninfosByHost(const std::string& conninfo) {
     }
   }
   return conninfos;
+}
+
+ConninfoSecrets SecretsOf(const std::string& conninfo) {
+  ConninfoSecrets secrets;
+  const Parsed parsed = Parse(conninfo);
+  if (!parsed.options) return secrets;
+  for (const PQconninfoOption* option = parsed.options.get(); option->keyword != nullptr; ++option) {
+    if (option->val == nullptr || !IsSecret(*option)) continue;
+    if (absl::string_view(option->keyword) == "password") {
+      secrets.password = option->val;
+    } else {
+      secrets.has_key_password = true;
+    }
+  }
+  return secrets;
+}
+
+bool MayHoldPassword(absl::string_view text) {
+  if (absl::StrContains(absl::AsciiStrToLower(text), "pass")) return true;
+  const size_t scheme = text.find("://");
+  if (scheme == absl::string_view::npos) return false;
+  const absl::string_view rest = text.substr(scheme + 3);
+  const size_t at = rest.rfind('@');
+  if (at != absl::string_view::npos && absl::StrContains(rest.substr(0, at), ':')) return true;
+  // The name of a parameter may be written with percent signs.
+  return absl::StrContains(rest, '?') && absl::StrContains(rest, '%');
 }
 
 std::string RedactedConninfo(const std::string& conninfo) {

@@ -70,6 +70,18 @@ bool IsAbsent(const Message& message, const FieldDescriptor& field) {
                              : !reflection.HasField(message, &field);
 }
 
+// Of an enum.
+bool HoldsKnownValues(const Message& message, const FieldDescriptor& field) {
+  const google::protobuf::Reflection& reflection = *message.GetReflection();
+  const google::protobuf::EnumDescriptor& type = *field.enum_type();
+  if (!field.is_repeated())
+    return type.FindValueByNumber(reflection.GetEnumValue(message, &field)) != nullptr;
+  for (int i = 0; i < reflection.FieldSize(message, &field); ++i) {
+    if (type.FindValueByNumber(reflection.GetRepeatedEnumValue(message, &field, i)) == nullptr) return false;
+  }
+  return true;
+}
+
 template <typename Visit>
 void ForEachGroup(const Message& message, const std::string& path, const FieldDescriptor& field,
                   const Visit& visit) {
@@ -146,8 +158,7 @@ void CheckRules(const Message& message, const std::string& path, std::vector<Pla
       });
     } else if (IsNumber(field) && !HoldsRule(message, field)) {
       mistakes.push_back({field_path, absl::StrCat("out of range; expected ", ExpectedValue(field))});
-    } else if (field.cpp_type() == FieldDescriptor::CPPTYPE_ENUM &&
-               field.enum_type()->FindValueByNumber(reflection.GetEnumValue(message, &field)) == nullptr) {
+    } else if (field.cpp_type() == FieldDescriptor::CPPTYPE_ENUM && !HoldsKnownValues(message, field)) {
       // Only from a peer that knows more than this program.
       mistakes.push_back({field_path, absl::StrCat("unknown; expected ", ExpectedValue(field))});
     }

@@ -1,8 +1,10 @@
 #include "controller/plan/plan_check.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -21,12 +23,15 @@
 namespace trunkload {
 namespace {
 
+// One statement makes them, which is to end in minutes.
+constexpr uint64_t kMostBankAccounts = 5'000'000;
 constexpr size_t kLongestName = 64;
 // More of these is a slip of the pen, or somebody who wants the controller's memory.
 constexpr int kMostPhases = 1000;
 constexpr int kMostScripts = 1000;
 constexpr int kMostStages = 10'000;
 constexpr int kMostObjectives = 1000;
+constexpr int kMostFaults = 1000;
 constexpr uint64_t kMostConnections = 10'000'000;
 constexpr uint64_t kMostShares = 10'000'000;
 // What a terminal shows at once.
@@ -66,12 +71,15 @@ class PlanCheck {
   std::vector<PlanMistake> Run() && {
     Name("name", plan_.name());
     Target();
+    Sweep();
     Setup();
     if (OnlySetsUp(plan_)) return std::move(mistakes_);
     Fleet();
     Scripts();
     Phases();
     Objectives();
+    Checks();
+    Faults();
     return std::move(mistakes_);
   }
 
@@ -107,6 +115,21 @@ class PlanCheck {
       Wrong("target.service",
             "looks like a connection string; expected the name of a service in libpq's service file, or the "
             "connection string in target.conninfo");
+    }
+  }
+
+  // Its values stand in every report.
+  void Sweep() {
+    for (const auto& [name, values] : plan_.sweep()) {
+      if (name != "target" && !absl::StartsWith(name, "target.")) continue;
+      for (const std::string& value : values.values()) {
+        if (!SecretsOf(value).any() && (CheckConninfo(value).ok() || !MayHoldPassword(value))) continue;
+        Wrong(
+            "sweep.target",
+            "a value looks as though it held a password, and values are shown; expected that in the password "
+            "file (~/.pgpass) or a service file");
+        return;
+      }
     }
   }
 
@@ -177,6 +200,9 @@ class PlanCheck {
   }
 
   void Phase(const v1::Phase& phase, const std::string& field) {
+    if (phase.observed() && !plan_.observer().enabled()) {
+      Wrong(FieldPath(field, "observed"), "the plan has observer.enabled: false; expected true there");
+    }
     if (phase.load().has_search()) return SearchLoad(phase, field);
     if (phase.has_transactions() && phase.load().open().stages_size() > 0) {
       Wrong(FieldPath(field, "transactions"),
@@ -294,6 +320,42 @@ class PlanCheck {
     }
   }
 
+  void Checks() {
+    std::set<int> before;
+    for (int i = 0; i < plan_.checks_size(); ++i) {
+      if (!before.insert(plan_.checks(i)).second)
+        Wrong(absl::StrCat("checks.", i), "written twice; expected each check once");
+    }
+    const v1::CheckOptions& options = plan_.check_options();
+    if (uint64_t{options.branches()} * options.accounts() > kMostBankAccounts) {
+      Wrong("check_options", options.branches(), " branches of ", options.accounts(),
+            " accounts; expected at most ", kMostBankAccounts, " accounts in all");
+    }
+  }
+
+  void Faults() {
+    if (plan_.faults_size() > kMostFaults)
+      Wrong("faults", plan_.faults_size(), " faults; expected at most ", kMostFaults);
+    for (int i = 0; i < plan_.faults_size(); ++i) {
+      const v1::Fault& fault = plan_.faults(i);
+      const std::string field = absl::StrCat("faults.", i);
+      if (fault.action_case() == v1::Fault::ACTION_NOT_SET)
+        Wrong(field, "nothing is broken; expected one of terminate, stop, kill, pause, cut_off and command");
+      const auto phase = std::find_if(plan_.phases().begin(), plan_.phases().end(),
+                                      [&fault](const v1::Phase& one) { return one.name() == fault.phase(); });
+      if (phase == plan_.phases().end()) {
+        Wrong(FieldPath(field, "phase"), "there is no phase ", QuotedText(fault.phase()),
+              "; expected a phase's name");
+      } else if (phase->load().has_search()) {
+        Wrong(FieldPath(field, "phase"), "phase ", phase->name(),
+              " is a search, of which no step's time is known; expected a phase with another load");
+      } else if (phase->has_duration() && FromProto(fault.at()) >= FromProto(phase->duration())) {
+        Wrong(FieldPath(field, "at"), "phase ", phase->name(), " is over by then; expected less than ",
+              DurationText(FromProto(phase->duration())));
+      }
+    }
+  }
+
   void JudgedPhase(const std::string& field, const std::string& name) {
     std::vector<std::string> recorded;
     for (const v1::Phase& phase : plan_.phases()) {
@@ -313,6 +375,14 @@ class PlanCheck {
   std::vector<PlanMistake> mistakes_;
 };
 
+void NamePhasesOfFaults(v1::Plan& plan) {
+  for (v1::Fault& fault : *plan.mutable_faults()) {
+    for (const v1::Phase& phase : plan.phases()) {
+      if (fault.phase().empty() && phase.record()) fault.set_phase(phase.name());
+    }
+  }
+}
+
 // A phase lasts as long as its stages, where it doesn't say so itself.
 void FillDurations(v1::Plan& plan) {
   for (v1::Phase& phase : *plan.mutable_phases()) {
@@ -325,6 +395,7 @@ void FillDurations(v1::Plan& plan) {
 
 std::vector<PlanMistake> CompleteAndCheck(v1::Plan& plan) {
   std::vector<PlanMistake> mistakes = CheckWrittenScripts(plan);
+  AddScriptsOfChecks(plan);
   FillDefaults(plan);
   CheckRules(plan, "", mistakes);
   if (OnlySetsUp(plan)) {
@@ -335,6 +406,7 @@ std::vector<PlanMistake> CompleteAndCheck(v1::Plan& plan) {
   if (!mistakes.empty()) return mistakes;
   FillDurations(plan);
   CompleteScripts(plan);
+  NamePhasesOfFaults(plan);
   return PlanCheck(plan).Run();
 }
 
@@ -354,6 +426,14 @@ absl::Status InvalidPlan(std::vector<std::string> sentences) {
     sentences.push_back(absl::StrCat("and ", all - kMostSentences, " more mistakes"));
   }
   return absl::InvalidArgumentError(absl::StrJoin(sentences, "\n"));
+}
+
+absl::Status CheckHoldsNoPassword(const v1::Plan& plan) {
+  if (!SecretsOf(plan.target().conninfo()).any()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "the target holds a password, which goes to no other machine: take it out, and put it into the "
+      "password "
+      "file (~/.pgpass), PGPASSWORD or a service file, on each agent and on the controller");
 }
 
 v1::Plan Redacted(v1::Plan plan) {

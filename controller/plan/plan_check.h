@@ -20,6 +20,10 @@ absl::StatusOr<v1::Plan> ValidatePlan(v1::Plan plan);
 // INVALID_ARGUMENT with one sentence a line, the first of them only where there are many.
 absl::Status InvalidPlan(std::vector<std::string> sentences);
 
+// INVALID_ARGUMENT where its target holds a password, with where to put that: no plan that leaves its process
+// has one, and none that a controller runs.
+absl::Status CheckHoldsNoPassword(const v1::Plan& plan);
+
 // Without the passwords in it.
 v1::Plan Redacted(v1::Plan plan);
 

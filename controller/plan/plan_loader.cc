@@ -101,7 +101,8 @@ absl::StatusOr<v1::Plan> Parse(absl::string_view yaml, const std::string& file,
   std::vector<std::string> sentences = reader.mistakes();
   for (const std::string& setting : overrides.set) ApplyOverride(setting, plan, places, sentences);
   if (overrides.target) {
-    plan.mutable_target()->Clear();
+    // How hosts are shared is no part of where they are.
+    plan.mutable_target()->clear_service();
     plan.mutable_target()->set_conninfo(*overrides.target);
     places.Replace("target", "--target");
   }

@@ -15,7 +15,7 @@ namespace trunkload {
 struct PlanOverrides {
   // KEY=VALUE each, in order; see plan_override.h.
   std::vector<std::string> set;
-  // A connection string or URI in place of the plan's target; goes after `set`.
+  // A connection string or URI in place of the target's conninfo and service; goes after `set`.
   std::optional<std::string> target = std::nullopt;
 };
 

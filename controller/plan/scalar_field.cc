@@ -135,7 +135,11 @@ absl::Status SetScalar(Message& message, const FieldDescriptor& field, absl::str
                                                        ExpectedValue(field),
                                                        DidYouMean(text, EnumTexts(*field.enum_type()))));
       }
-      reflection.SetEnum(&message, &field, value);
+      if (field.is_repeated()) {
+        reflection.AddEnum(&message, &field, value);
+      } else {
+        reflection.SetEnum(&message, &field, value);
+      }
       return absl::OkStatus();
     }
     case FieldDescriptor::CPPTYPE_STRING:

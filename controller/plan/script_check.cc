@@ -1,5 +1,6 @@
 #include "controller/plan/script_check.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -11,9 +12,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "common/script/script_parser.h"
 #include "common/utf8.h"
 #include "controller/plan/builtin_scripts.h"
+#include "controller/plan/check_scripts.h"
 #include "controller/plan/plan_text.h"
 
 namespace trunkload {
@@ -30,6 +33,8 @@ constexpr size_t kLargestText = size_t{1} << 20;
 constexpr size_t kLargestTexts = size_t{16} << 20;
 // Each command that is measured has histograms of its own, on every agent.
 constexpr size_t kMostMeasuredCommands = 500;
+// Of a check's script that the plan does not name itself.
+constexpr uint32_t kTriesOfChecks = 10;
 
 std::string ScriptField(int index, absl::string_view field) {
   return FieldPath(absl::StrCat("scripts.", index), field);
@@ -122,6 +127,36 @@ class ScriptCheck {
     } else {
       Variables(ScriptField(i, "variables"), script.variables());
       Text(i, script);
+    }
+    if (CheckOf(script.builtin()) != v1::CHECK_UNSPECIFIED) OfCheck(i, script);
+  }
+
+  void OfCheck(int i, const v1::Script& script) {
+    const v1::Check check = CheckOf(script.builtin());
+    if (std::find(plan_.checks().begin(), plan_.checks().end(), check) == plan_.checks().end()) {
+      const std::string name = EnumText(*v1::Check_descriptor()->FindValueByNumber(check));
+      Wrong(ScriptField(i, "builtin"), "is one of the check ", name,
+            ", which the plan does not have; expected checks: [", name, "]");
+    }
+    for (int before = 0; before < i; ++before) {
+      // Their operations could not be told apart.
+      if (plan_.scripts(before).builtin() == script.builtin())
+        Wrong(ScriptField(i, "builtin"), "is scripts.", before, " too; expected a check's script once");
+    }
+    if (script.query_mode() == v1::QUERY_MODE_SIMPLE)
+      Wrong(ScriptField(i, "query_mode"), "not for a script of a check; expected extended or prepared");
+    std::map<std::string, std::string> known;
+    for (const auto& [name, value] : VariablesOf(check, plan_.check_options()))
+      known[name] = absl::StrCat(value);
+    for (const auto& [name, value] : Sorted(script.variables())) {
+      const std::string field = FieldPath(ScriptField(i, "variables"), ShownText(name));
+      const auto found = known.find(name);
+      if (found == known.end()) {
+        Wrong(field, "unknown; ", BuiltinName(script), " takes its variables from check_options");
+      } else if (found->second != value) {
+        Wrong(field, "is ", QuotedText(value), ", and the table is made for ", found->second,
+              "; expected check_options.", absl::StripPrefix(name, kCheckVariable), " in its place");
+      }
     }
   }
 
@@ -263,6 +298,23 @@ std::vector<PlanMistake> CheckWrittenScripts(const v1::Plan& plan) {
   return mistakes;
 }
 
+void AddScriptsOfChecks(v1::Plan& plan) {
+  // Those of more than a run's checks can't be told apart from a slip of the pen.
+  for (int i = 0; i < plan.checks_size() && i < v1::Check_ARRAYSIZE; ++i) {
+    const v1::Check check = plan.checks(i);
+    const bool there =
+        std::any_of(plan.scripts().begin(), plan.scripts().end(), [check](const v1::Script& script) {
+          return script.builtin() != v1::BUILTIN_UNSPECIFIED && CheckOf(script.builtin()) == check;
+        });
+    if (there || check == v1::CHECK_UNSPECIFIED) continue;
+    for (const v1::Builtin builtin : ScriptsOf(check)) {
+      v1::Script& script = *plan.add_scripts();
+      script.set_builtin(builtin);
+      script.set_max_tries(kTriesOfChecks);
+    }
+  }
+}
+
 void CompleteScripts(v1::Plan& plan) {
   for (int i = 0; i < plan.scripts_size(); ++i) {
     v1::Script& script = *plan.mutable_scripts(i);
@@ -274,6 +326,12 @@ void CompleteScripts(v1::Plan& plan) {
     }
     script.clear_keys();
     if (script.text().empty()) script.set_text(std::string(BuiltinText(script.builtin())));
+    script.clear_recorded();
+    const v1::Check check = CheckOf(script.builtin());
+    if (check == v1::CHECK_UNSPECIFIED) continue;
+    script.set_recorded(true);
+    for (const auto& [name, value] : VariablesOf(check, plan.check_options()))
+      script.mutable_variables()->insert({name, absl::StrCat(value)});
   }
 }
 

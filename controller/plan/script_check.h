@@ -10,6 +10,9 @@ namespace trunkload {
 // What is wrong with a plan's scripts and can't be seen any more once defaults are filled in.
 std::vector<PlanMistake> CheckWrittenScripts(const v1::Plan& plan);
 
+// Adds the scripts of those checks of which the plan names none. Before defaults are filled in.
+void AddScriptsOfChecks(v1::Plan& plan);
+
 // Fills in what scripts leave out, beyond what the schema's rules do: names, texts of builtins, insert's
 // batch. Of a script in pgbench's language, the keys go.
 void CompleteScripts(v1::Plan& plan);

@@ -30,6 +30,8 @@ std::string StageText(const v1::Progress& progress) {
       return absl::StrCat("draining ", progress.phase());
     case v1::Progress::STAGE_READING:
       return "reading the database";
+    case v1::Progress::STAGE_CHECKING:
+      return "settling checks";
     default:
       return "starting";
   }

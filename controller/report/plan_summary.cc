@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "controller/plan/builtin_scripts.h"
+#include "controller/plan/fault_text.h"
 #include "controller/plan/plan_check.h"
 #include "controller/plan/plan_text.h"
 #include "controller/report/units.h"
@@ -86,6 +87,12 @@ std::string FleetText(const v1::Fleet& fleet) {
                       Counted(uint64_t{fleet.application_servers()} * pool.size(), "connection"));
 }
 
+std::string FaultSummary(const v1::Fault& fault) {
+  std::string text = absl::StrCat(FaultText(fault), ", at ", Written(fault.at()), " of ", fault.phase());
+  if (fault.has_command()) return absl::StrCat(text, ", until it ends");
+  return fault.has_terminate() ? text : absl::StrCat(text, ", for ", Written(fault.lasts()));
+}
+
 }  // namespace
 
 std::string PlanSummary(const v1::Plan& given) {
@@ -101,6 +108,9 @@ std::string PlanSummary(const v1::Plan& given) {
        plan.target().service().empty()
            ? plan.target().conninfo().empty() ? "from libpq's environment" : plan.target().conninfo()
            : absl::StrCat("service ", plan.target().service()));
+  if (plan.target().isolation() != v1::ISOLATION_SERVER)
+    line("target",
+         absl::StrCat("transactions ", Written(v1::Isolation_descriptor(), plan.target().isolation())));
   if (plan.has_setup()) {
     line("setup", absl::StrCat(Written(v1::Workload_descriptor(), plan.setup().workload()), ", distribution ",
                                Written(v1::Distribution_descriptor(), plan.setup().distribution()), ", ",
@@ -116,6 +126,7 @@ std::string PlanSummary(const v1::Plan& given) {
     line("phases", absl::StrCat(phase.name(), ", ", LengthText(phase), ", ", LoadText(phase.load()),
                                 phase.record() ? "" : " (warm-up, not judged)"));
   }
+  for (const v1::Fault& fault : plan.faults()) line("faults", FaultSummary(fault));
   for (const std::string& objective : plan.objectives()) line("objectives", objective);
   const std::map<std::string, v1::SweepValues> sweep(plan.sweep().begin(), plan.sweep().end());
   size_t cells = 1;

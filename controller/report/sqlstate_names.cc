@@ -2,6 +2,10 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "controller/report/units.h"
+
 namespace trunkload {
 namespace {
 
@@ -28,6 +32,7 @@ constexpr std::pair<absl::string_view, absl::string_view> kNames[] = {
     {"57P01", "server shutting down"},
     {"57P02", "server crashed"},
     {"57P03", "server starting"},
+    {"XX000", "internal error"},
     {"pool_timeout", "no free connection in time"},
     {"unfinished", "still running at the end of the drain"},
 };
@@ -39,6 +44,14 @@ std::string SqlstateName(absl::string_view sqlstate) {
     if (code == sqlstate) return std::string(name);
   }
   return "";
+}
+
+std::string ErrorsText(const std::map<std::string, uint64_t>& errors) {
+  return absl::StrJoin(errors, ", ", [](std::string* out, const auto& error) {
+    const std::string name = SqlstateName(error.first);
+    absl::StrAppend(out, CountText(error.second), " x ", error.first,
+                    name.empty() ? "" : absl::StrCat(" ", name));
+  });
 }
 
 }  // namespace trunkload

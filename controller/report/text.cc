@@ -9,8 +9,12 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "common/utf8.h"
+#include "controller/report/checks_text.h"
 #include "controller/report/database_text.h"
+#include "controller/report/faults_text.h"
+#include "controller/report/objective_text.h"
 #include "controller/report/page.h"
 #include "controller/report/sqlstate_names.h"
 #include "controller/report/units.h"
@@ -20,15 +24,6 @@ namespace {
 
 // Further ones are left to the JSON.
 constexpr int kAgentsShown = 20;
-
-std::string ServerText(const v1::ServerInfo& server) {
-  if (server.postgresql_version().empty()) return "";
-  std::string text = absl::StrCat("PostgreSQL ", server.postgresql_version());
-  if (server.citus_version().empty()) return absl::StrCat(text, " without Citus");
-  absl::StrAppend(&text, ", Citus ", server.citus_version(), " with ", server.citus_workers(),
-                  server.citus_workers() == 1 ? " worker" : " workers");
-  return server.distributed() ? absl::StrCat(text, ", table distributed") : text;
-}
 
 void AddVerdict(const v1::RunResult& result, Page& page) {
   const auto met = std::count_if(result.objectives().begin(), result.objectives().end(),
@@ -46,18 +41,6 @@ void AddVerdict(const v1::RunResult& result, Page& page) {
   for (const std::string& note : result.verdict().notes()) page.Folded(absl::StrCat("note: ", note), "  ");
 }
 
-// The unit that the objective's limit is written in, of which its value is a number: "ms" of "p99(response) <
-// 5ms in open".
-std::string UnitOf(const std::string& objective) {
-  const size_t comparison = objective.find_first_of("<>");
-  if (comparison == objective.npos) return "";
-  const size_t number = objective.find_first_of("0123456789", comparison);
-  const size_t unit = objective.find_first_not_of("0123456789.", number);
-  if (number == objective.npos || unit == objective.npos) return "";
-  const std::string written = objective.substr(unit, objective.find(' ', unit) - unit);
-  return written.empty() || written[0] == '/' ? written : absl::StrCat(" ", written);
-}
-
 void AddObjectives(const v1::RunResult& result, Page& page) {
   size_t width = 0;
   for (const v1::ObjectiveResult& objective : result.objectives())
@@ -65,8 +48,8 @@ void AddObjectives(const v1::RunResult& result, Page& page) {
   for (const v1::ObjectiveResult& objective : result.objectives()) {
     std::string line =
         page.Painted(objective.met() ? Paint::kGood : Paint::kBad, objective.met() ? "  met   " : "  MISSED");
-    absl::StrAppendFormat(&line, "  %-*s  %.4g%s", static_cast<int>(width), objective.text(),
-                          objective.value(), UnitOf(objective.text()));
+    absl::StrAppendFormat(&line, "  %-*s  %s", static_cast<int>(width), objective.text(),
+                          ObjectiveValueText(objective.value(), objective.text()));
     if (!objective.phase().empty()) absl::StrAppend(&line, " in ", objective.phase());
     page.Line(line);
   }
@@ -84,11 +67,10 @@ void AddSearches(const v1::RunResult& result, Page& page) {
     page.Folded(absl::StrCat("Capacity, ", search.phase(), ": ", found), "");
     page.Row("", {"rate/s", "value", "done", ""});
     for (const v1::SearchStep& step : search.steps()) {
-      page.Row(
-          step.phase().substr(search.phase().size() + 1),
-          {RateText(step.rate_per_s()), absl::StrFormat("%.4g%s", step.value(), UnitOf(search.objective())),
-           ShareText(step.done()), step.held() ? "held" : "did not"},
-          step.held() ? Paint::kNone : Paint::kBad);
+      page.Row(step.phase().substr(search.phase().size() + 1),
+               {RateText(step.rate_per_s()), ObjectiveValueText(step.value(), search.objective()),
+                ShareText(step.done()), step.held() ? "held" : "did not"},
+               step.held() ? Paint::kNone : Paint::kBad);
     }
   }
 }
@@ -102,15 +84,6 @@ bool IsPassedStep(const v1::RunResult& result, const v1::PhaseResult& phase) {
                                                                  return step.phase() == phase.name();
                                                                });
                                           });
-}
-
-std::string ErrorsText(const google::protobuf::Map<std::string, uint64_t>& errors) {
-  const std::map<std::string, uint64_t> sorted(errors.begin(), errors.end());
-  return absl::StrJoin(sorted, ", ", [](std::string* out, const auto& error) {
-    const std::string name = SqlstateName(error.first);
-    absl::StrAppend(out, CountText(error.second), " x ", error.first,
-                    name.empty() ? "" : absl::StrCat(" ", name));
-  });
 }
 
 uint64_t Sum(const google::protobuf::Map<std::string, uint64_t>& errors) {
@@ -138,7 +111,8 @@ void AddLatencies(const v1::Latencies& latencies, Page& page) {
 
 void AddErrors(const std::string& what, const google::protobuf::Map<std::string, uint64_t>& errors,
                Page& page) {
-  if (!errors.empty()) page.Folded(absl::StrCat(what, ": ", ErrorsText(errors)), "  ");
+  if (!errors.empty())
+    page.Folded(absl::StrCat(what, ": ", ErrorsText({errors.begin(), errors.end()})), "  ");
 }
 
 // What came of transactions besides success and dropping; for PhaseResult and ScriptResult, which share these
@@ -148,8 +122,11 @@ void AddOutcomes(const Result& result, Page& page) {
   if (result.late() > 0)
     page.Line(absl::StrCat("  late: ", CountText(result.late()), " above the phase's latency_limit"));
   if (result.retried() > 0) {
-    page.Line(absl::StrCat("  retried: ", CountText(result.retried()), " transactions, ",
-                           CountText(result.retries()), " retries"));
+    const std::map<std::string, uint64_t> causes = {{"40001", result.retries() - result.deadlock_retries()},
+                                                    {"40P01", result.deadlock_retries()}};
+    page.Folded(absl::StrCat("retried: ", CountText(result.retried()), " transactions, ",
+                             CountText(result.retries()), " retries, after ", ErrorsText(causes)),
+                "  ");
   }
   AddErrors("errors", result.errors(), page);
   const std::map<std::string, std::string> messages(result.error_messages().begin(),
@@ -234,6 +211,17 @@ void AddPhase(const v1::PhaseResult& phase, const v1::Observation& observation, 
   }
 }
 
+/// `name` in the room of a row's label. Hosts' names differ where they begin, those of pods where they end:
+/// both are kept.
+std::string AgentText(const std::string& name) {
+  constexpr size_t kRoom = Page::kLabelWidth - 5;
+  constexpr size_t kBeginning = 5;
+  constexpr absl::string_view kCut = "..";
+  if (name.size() <= kRoom) return name;
+  constexpr size_t kEnd = kRoom - kBeginning - kCut.size();
+  return absl::StrCat(name.substr(0, kBeginning), kCut, name.substr(name.size() - kEnd));
+}
+
 void AddAgents(const v1::RunResult& result, Page& page) {
   if (result.agents().empty()) return;
   std::vector<const v1::AgentResult*> agents;
@@ -250,7 +238,7 @@ void AddAgents(const v1::RunResult& result, Page& page) {
   page.Row("", {"share", "CPU", "busiest", "lag p99", "lag max", "waited", "skew", "+/-"});
   for (size_t i = 0; i < agents.size() && i < kAgentsShown; ++i) {
     const v1::AgentResult& agent = *agents[i];
-    page.Row(absl::StrCat(agent.name().substr(0, Page::kLabelWidth - 5), agent.lost() ? " LOST" : ""),
+    page.Row(absl::StrCat(AgentText(agent.name()), agent.lost() ? " LOST" : ""),
              {ShareText(agent.share()), absl::StrFormat("%.2f s", agent.cpu_s()),
               ShareText(agent.busiest_reactor()), LatencyText(agent.schedule_lag_p99_us()),
               LatencyText(agent.schedule_lag_max_us()), ShareText(agent.waited()),
@@ -266,6 +254,7 @@ void AddAgents(const v1::RunResult& result, Page& page) {
 
 std::string TextReport(const v1::RunResult& result, bool color) {
   Page page(color);
+  AddFailedChecks(result, page);
   AddVerdict(result, page);
   AddObjectives(result, page);
   page.Line();
@@ -274,11 +263,13 @@ std::string TextReport(const v1::RunResult& result, bool color) {
   if (!run.started_at().empty()) about.push_back(absl::StrCat("started ", run.started_at()));
   if (const std::string server = ServerText(run.server()); !server.empty()) about.push_back(server);
   page.Folded(absl::StrJoin(about, "; "), "");
+  AddChecks(result, page);
   AddSearches(result, page);
   for (const v1::PhaseResult& phase : result.phases()) {
     if (!IsPassedStep(result, phase)) AddPhase(phase, result.observation(), page);
   }
-  AddObservation(result.observation(), page);
+  AddFaults(result, page);
+  AddObservation(result, page);
   AddAgents(result, page);
   return page.Take();
 }

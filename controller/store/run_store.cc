@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "controller/run_rates.h"
 
 namespace trunkload {
 namespace {
@@ -17,7 +18,7 @@ namespace {
 constexpr char kFile[] = "trunkload.db";
 // "trun": tells our files from other programs'.
 constexpr int64_t kApplicationId = 0x7472756e;
-constexpr int64_t kVersion = 2;
+constexpr int64_t kVersion = 4;
 
 // Points are rows of their own: hours of a phase are not written anew each second.
 constexpr char kTables[] = R"sql(
@@ -33,6 +34,16 @@ constexpr char kTables[] = R"sql(
 constexpr char kObservedTable[] =
     "CREATE TABLE observed (number INTEGER PRIMARY KEY, run_id TEXT, observed BLOB, checksum INTEGER); "
     "CREATE INDEX observed_of_run ON observed (run_id, number)";
+
+// Since version 3.
+constexpr char kCheckRecordsTable[] =
+    "CREATE TABLE check_records (run_id TEXT PRIMARY KEY, record BLOB, checksum INTEGER)";
+
+// Since version 4: see TokenStore.
+constexpr char kTokenTables[] =
+    "CREATE TABLE join_tokens (id TEXT PRIMARY KEY, hash BLOB, created_s INTEGER, expires_s INTEGER, "
+    "agents INTEGER, revoked_s INTEGER, checksum INTEGER); "
+    "CREATE TABLE token_agents (id TEXT, instance INTEGER, checksum INTEGER, PRIMARY KEY (id, instance))";
 
 absl::Status MakeFile(const std::string& data_dir, const std::string& path) {
   std::error_code error;
@@ -76,14 +87,10 @@ v1::RunSummary Summarise(const v1::RunResult& result) {
   for (const v1::ObjectiveResult& objective : result.objectives()) {
     if (!objective.met()) summary.set_objectives_met(false);
   }
-  double seconds = 0;
-  double transactions = 0;
-  for (const v1::PhaseResult& phase : result.phases()) {
-    if (!phase.recorded()) continue;
-    seconds += phase.duration_s();
-    transactions += static_cast<double>(phase.transactions());
+  for (const v1::CheckResult& check : result.checks()) {
+    if (check.outcome() == v1::CheckResult::OUTCOME_FAILED) summary.set_check_failed(true);
   }
-  if (seconds > 0) summary.set_throughput_per_s(transactions / seconds);
+  summary.set_throughput_per_s(RatesOf(result).transactions_per_s);
   if (!result.verdict().reasons().empty()) summary.set_reason(result.verdict().reasons(0));
   return summary;
 }
@@ -144,7 +151,13 @@ absl::Status RunStore::MakeTables(SqliteDatabase& database) {
   if (*now == 0) {
     if (absl::Status status = database.Execute(kTables); !status.ok()) return status;
   }
-  if (absl::Status status = database.Execute(kObservedTable); !status.ok()) return status;
+  if (*now < 2) {
+    if (absl::Status status = database.Execute(kObservedTable); !status.ok()) return status;
+  }
+  if (*now < 3) {
+    if (absl::Status status = database.Execute(kCheckRecordsTable); !status.ok()) return status;
+  }
+  if (absl::Status status = database.Execute(kTokenTables); !status.ok()) return status;
   if (absl::Status status = database.Execute(marks.c_str()); !status.ok()) return status;
   return transaction->Commit();
 }
@@ -239,6 +252,28 @@ absl::Status RunStore::Finish(const v1::RunResult& result) {
       put->AddText(summary.run_id()).AddBlob(result.SerializeAsString()).AddChecksum().Run();
   if (status.ok()) status = DropCheckpoints(summary.run_id());
   return status.ok() ? transaction->Commit() : status;
+}
+
+absl::Status RunStore::PutCheckRecord(const std::string& run_id, const v1::CheckRecord& record) {
+  absl::StatusOr<SqliteStatement> put =
+      database_.Prepare("INSERT OR REPLACE INTO check_records VALUES (?, ?, ?)");
+  if (!put.ok()) return put.status();
+  return put->AddText(run_id).AddBlob(record.SerializeAsString()).AddChecksum().Run();
+}
+
+absl::StatusOr<v1::CheckRecord> RunStore::CheckRecord(const std::string& run_id) const {
+  const std::string what = absl::StrCat("what the checks of run ", run_id, " are settled by");
+  absl::StatusOr<SqliteStatement> query =
+      database_.Prepare("SELECT run_id, record, checksum FROM check_records WHERE run_id = ?");
+  if (!query.ok()) return query.status();
+  query->AddText(run_id);
+  const absl::StatusOr<bool> row = query->NextChecked(what);
+  if (!row.ok()) return row.status();
+  if (!*row)
+    return absl::NotFoundError(absl::StrCat("run ", run_id, " has left nothing to settle checks by"));
+  v1::CheckRecord record;
+  if (absl::Status status = Parse(query->Bytes(1), path(), what, record); !status.ok()) return status;
+  return record;
 }
 
 absl::Status RunStore::Fail(v1::RunSummary summary) {
@@ -400,7 +435,7 @@ absl::StatusOr<int> RunStore::Prune(absl::Time before) {
     const bool under_way = entry.summary.state() == v1::RunSummary::STATE_UNDER_WAY;
     if (under_way || BeganNanos(entry.summary) >= absl::ToUnixNanos(before)) continue;
     if (absl::Status status = DropCheckpoints(entry.summary.run_id()); !status.ok()) return status;
-    for (const char* table : {"results", "runs"}) {
+    for (const char* table : {"results", "check_records", "runs"}) {
       absl::StatusOr<SqliteStatement> drop =
           database_.Prepare(absl::StrCat("DELETE FROM ", table, " WHERE run_id = ?"));
       if (!drop.ok()) return drop.status();

@@ -12,6 +12,7 @@
 #include "controller/store/process_identity.h"
 #include "controller/store/sqlite.h"
 #include "trunkload/v1/control.pb.h"
+#include "trunkload/v1/ledger.pb.h"
 #include "trunkload/v1/result.pb.h"
 
 namespace trunkload {
@@ -32,6 +33,10 @@ class RunStore {
   absl::Status Save(const RunSnapshot& snapshot);
   // The run has ended. What was saved of it on the way is dropped.
   absl::Status Finish(const v1::RunResult& result);
+  // What the run's checks are settled by; kept as long as its result.
+  absl::Status PutCheckRecord(const std::string& run_id, const v1::CheckRecord& record);
+  // NOT_FOUND where the run has none.
+  absl::StatusOr<v1::CheckRecord> CheckRecord(const std::string& run_id) const;
   // It could not run: with its id, plan, start and reason.
   absl::Status Fail(v1::RunSummary summary);
 

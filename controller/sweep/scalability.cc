@@ -26,14 +26,20 @@ struct Law {
   double Peak() const { return kappa > 0 ? std::sqrt(std::max(0.0, 1 - sigma) / kappa) : INFINITY; }
 };
 
-// N / X is linear in 1, N - 1 and N (N - 1): least squares of (N / X) × X / N - 1, the relative residual,
-// over those of the three terms that `used` names; none where they can't be told apart.
-std::optional<Law> Solve(const std::vector<ScalePoint>& points, std::array<bool, 3> used) {
+// What sigma may be: its bounds, or anything between them.
+enum class Sigma { kNone, kFree, kAll };
+
+// N / X is linear in 1, N - 1 and N (N - 1), or in N and N (N - 1) where all is serial: least squares of
+// (N / X) × X / N - 1, the relative residual, over the terms that are used; none where they can't be told
+// apart, or the law would be out of its bounds.
+std::optional<Law> Solve(const std::vector<ScalePoint>& points, Sigma sigma, bool kappa) {
+  const std::array<bool, 3> used = {true, sigma == Sigma::kFree, kappa};
   std::array<std::array<double, 4>, 3> m{};
   for (const ScalePoint& point : points) {
     const double n = point.load;
     const double weight = point.throughput / n;
-    const std::array<double, 3> terms = {weight, weight * (n - 1), weight * n * (n - 1)};
+    const std::array<double, 3> terms = {sigma == Sigma::kAll ? weight * n : weight, weight * (n - 1),
+                                         weight * n * (n - 1)};
     for (size_t i = 0; i < 3; ++i) {
       for (size_t j = 0; j < 3; ++j) m[i][j] += terms[i] * terms[j];
       m[i][3] += terms[i];
@@ -61,8 +67,8 @@ std::optional<Law> Solve(const std::vector<ScalePoint>& points, std::array<bool,
   const double a = m[0][3] / m[0][0];
   const double b = m[1][3] / m[1][1];
   const double c = m[2][3] / m[2][2];
-  if (!(a > 0) || b < 0 || c < 0) return std::nullopt;
-  return Law{1 / a, b / a, c / a};
+  if (!(a > 0) || b < 0 || b > a || c < 0) return std::nullopt;
+  return Law{1 / a, sigma == Sigma::kAll ? 1 : b / a, c / a};
 }
 
 double Misfit(const Law& law, const std::vector<ScalePoint>& points) {
@@ -76,9 +82,9 @@ double Misfit(const Law& law, const std::vector<ScalePoint>& points) {
 
 std::optional<Law> Fit(const std::vector<ScalePoint>& points) {
   std::optional<Law> best;
-  for (const bool sigma : {true, false}) {
+  for (const Sigma sigma : {Sigma::kFree, Sigma::kNone, Sigma::kAll}) {
     for (const bool kappa : {true, false}) {
-      const std::optional<Law> law = Solve(points, {true, sigma, kappa});
+      const std::optional<Law> law = Solve(points, sigma, kappa);
       if (law && (!best || Misfit(*law, points) < Misfit(*best, points))) best = law;
     }
   }
@@ -117,6 +123,8 @@ std::optional<v1::ScalabilityFit> FitScalability(const std::vector<ScalePoint>& 
     fit.set_peak_load(std::max(1.0, peak));
     fit.set_peak_throughput(law->At(std::max(1.0, peak)));
   }
+  fit.set_lowest_load(*loads.begin());
+  fit.set_lowest_throughput(law->At(*loads.begin()));
   fit.set_highest_load(*loads.rbegin());
   fit.set_relative_error(std::sqrt(Misfit(*law, points) / static_cast<double>(points.size())));
   if (points.size() < kPointsForIntervals) return fit;

@@ -1,12 +1,10 @@
 #include "controller/sweep/sweep_cells.h"
 
-#include <algorithm>
 #include <numeric>
 #include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "common/random.h"
 #include "controller/plan/plan_text.h"
 #include "controller/plan/scalar_field.h"
@@ -46,34 +44,23 @@ absl::StatusOr<std::vector<SweepSetting>> SweepSettings(const v1::Plan& plan) {
       return wrong("no field of a plan, and no variable that the plan or a script of it has");
     if (values.values().empty()) return wrong("no values; expected a list of them");
     std::set<std::string> seen;
-    std::vector<SweepSetting> more;
     for (const std::string& value : values.values()) {
       if (!seen.insert(value).second)
         return wrong(absl::StrCat(QuotedText(value), " is there twice; expected it once"));
-      for (const SweepSetting& setting : settings) {
+    }
+    if (settings.size() * seen.size() > kMostCells)
+      return absl::InvalidArgumentError(
+          absl::StrCat("sweep: more than ", kMostCells, " combinations; expected fewer values"));
+    std::vector<SweepSetting> more;
+    for (const SweepSetting& setting : settings) {
+      for (const std::string& value : values.values()) {
         SweepSetting& with = more.emplace_back(setting);
         with.values[name] = value;
         for (const std::string& field : fields) with.overrides.push_back(absl::StrCat(field, "=", value));
       }
-      if (more.size() > kMostCells)
-        return absl::InvalidArgumentError(
-            absl::StrCat("sweep: more than ", kMostCells, " combinations; expected fewer values"));
     }
     settings = std::move(more);
   }
-  // By the names of the fields, the last one changing fastest; values as they are listed.
-  const auto place = [&plan](const std::string& name, const std::string& value) {
-    const auto& values = plan.sweep().at(name).values();
-    return std::find(values.begin(), values.end(), value) - values.begin();
-  };
-  std::stable_sort(settings.begin(), settings.end(), [&place](const SweepSetting& a, const SweepSetting& b) {
-    for (const auto& [name, value] : a.values) {
-      const auto of_a = place(name, value);
-      const auto of_b = place(name, b.values.at(name));
-      if (of_a != of_b) return of_a < of_b;
-    }
-    return false;
-  });
   for (size_t i = 0; i < settings.size(); ++i) settings[i].number = static_cast<uint32_t>(i);
   return settings;
 }

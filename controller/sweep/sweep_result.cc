@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "controller/run_rates.h"
 #include "controller/sweep/scalability.h"
 #include "controller/sweep/sweep_cells.h"
 
@@ -95,8 +96,7 @@ void AddCurves(v1::SweepResult& result) {
       const size_t all = others.size();
       std::erase_if(others, [&scaled](const auto& setting) { return ScaledBy(setting.first) == scaled; });
       if (others.size() == all) continue;
-      curves[others].push_back(
-          {LoadOf(cell.result().run().plan(), scaled), RatesOf(cell.result()).transactions_per_s});
+      curves[others].push_back({LoadOf(cell.result().run().plan(), scaled), cell.throughput_per_s()});
     }
     for (const auto& [others, points] : curves) {
       const std::optional<v1::ScalabilityFit> fit = FitScalability(points);
@@ -110,19 +110,6 @@ void AddCurves(v1::SweepResult& result) {
 }
 
 }  // namespace
-
-RunRates RatesOf(const v1::RunResult& result) {
-  double seconds = 0;
-  RunRates sums;
-  for (const v1::PhaseResult& phase : result.phases()) {
-    if (!phase.recorded()) continue;
-    seconds += phase.duration_s();
-    sums.transactions_per_s += static_cast<double>(phase.transactions());
-    sums.rows_per_s += static_cast<double>(phase.rows());
-  }
-  if (seconds <= 0) return {};
-  return {sums.transactions_per_s / seconds, sums.rows_per_s / seconds};
-}
 
 v1::SweepResult MakeSweepResult(const v1::Plan& plan, const std::string& sweep,
                                 const std::map<uint32_t, absl::StatusOr<v1::RunResult>>& cells) {
@@ -145,7 +132,9 @@ v1::SweepResult MakeSweepResult(const v1::Plan& plan, const std::string& sweep,
       continue;
     }
     *cell.mutable_result() = *found->second;
-    rates[setting.values] = RatesOf(*found->second);
+    const RunRates& of_cell = rates[setting.values] = RatesOf(*found->second);
+    cell.set_throughput_per_s(of_cell.transactions_per_s);
+    cell.set_rows_per_s(of_cell.rows_per_s);
   }
   AddEffects(rates, result);
   AddCurves(result);

@@ -9,13 +9,6 @@
 
 namespace trunkload {
 
-// Over the recorded phases of a run.
-struct RunRates {
-  double transactions_per_s = 0;
-  double rows_per_s = 0;
-};
-RunRates RatesOf(const v1::RunResult& result);
-
 // What came of a sweep: cells by their number, of those that were tried. `plan` has the sweep, no password,
 // and was taken by SweepSettings. Pure.
 v1::SweepResult MakeSweepResult(const v1::Plan& plan, const std::string& sweep,

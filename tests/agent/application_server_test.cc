@@ -145,9 +145,13 @@ TEST_F(ApplicationServerTest, AClosedPhasesClientsMayAllWait) {
 TEST_F(ApplicationServerTest, WhatWaitsTooLongIsGivenUp) {
   Serve({.delay = absl::Hours(1)});
   *pool().mutable_acquire_timeout() = ToProto(absl::Milliseconds(20));
-  *AddOpen(10'000, 20).mutable_drain_timeout() = ToProto(absl::Milliseconds(50));
+  AddOpen(10'000, 20);
   ASSERT_TRUE(Open()) << failure();
-  const Slice slice = Run(0);
+  StartPhase(0);
+  // The other two have the connections.
+  WaitUntilMeasured([](const Slice& slice) { return Sum(slice.scripts[0].errors) == 18; });
+  StopPhase(absl::ZeroDuration());
+  const Slice slice = End();
   ExpectSums(slice.scripts[0]);
   EXPECT_THAT(Errors(slice.scripts[0].errors), ElementsAre(Pair("pool_timeout", 18), Pair("unfinished", 2)));
   EXPECT_GE(slice.scripts[0].failed.min_ns(), 20'000'000u);
@@ -156,11 +160,12 @@ TEST_F(ApplicationServerTest, WhatWaitsTooLongIsGivenUp) {
 TEST_F(ApplicationServerTest, AClientThatWaitedTooLongTriesAgain) {
   Serve({.delay = absl::Hours(1)});
   *pool().mutable_acquire_timeout() = ToProto(absl::Milliseconds(5));
-  v1::Phase& phase = AddClosed(3);
-  *phase.mutable_duration() = ToProto(absl::Milliseconds(100));
-  *phase.mutable_drain_timeout() = ToProto(absl::ZeroDuration());
+  AddClosed(3);
   ASSERT_TRUE(Open()) << failure();
-  const Slice slice = Run(0);
+  StartPhase(0);
+  WaitUntilMeasured([](const Slice& slice) { return Sum(slice.scripts[0].errors) > 2; });
+  StopPhase(absl::ZeroDuration());
+  const Slice slice = End();
   ExpectSums(slice.scripts[0]);
   // The third's last one may wait still.
   EXPECT_THAT(Errors(slice.scripts[0].errors),

@@ -39,6 +39,15 @@ TEST(AssignmentCheckTest, TakesWhatAPlannerSends) {
   EXPECT_TRUE(status.ok()) << status;
 }
 
+TEST(AssignmentCheckTest, AnIsolationLevelThatIsToComeYet) {
+  v1::Assignment assignment = Followable();
+  assignment.mutable_target()->set_isolation(v1::ISOLATION_SERIALIZABLE);
+  EXPECT_TRUE(CheckAssignment(assignment, /*allow_shell=*/false).ok());
+  assignment.mutable_target()->set_isolation(static_cast<v1::Isolation>(99));
+  EXPECT_THAT(std::string(CheckAssignment(assignment, /*allow_shell=*/false).message()),
+              testing::HasSubstr("an isolation level that this agent does not know"));
+}
+
 v1::Assignment WithScript(const char* text) {
   v1::Assignment assignment = Followable();
   v1::Script& script = *assignment.mutable_scripts(0);

@@ -11,7 +11,7 @@ namespace trunkload {
 namespace {
 
 // Only a test that fails waits as long.
-constexpr absl::Duration kPatience = absl::Seconds(30);
+constexpr absl::Duration kPatience = absl::Minutes(2);
 
 }  // namespace
 
@@ -128,6 +128,8 @@ void ReactorFixture::StartPhase(uint32_t phase, absl::Duration from_now) {
     ended_ = false;
     slices_told_ = 0;
   }
+  measured_.emplace(reactor_->recorder().commands_of_scripts());
+  slices_ = 0;
   reactor_->StartPhase(phase, SystemClock().MonotonicNanos() + absl::ToInt64Nanoseconds(from_now));
 }
 
@@ -136,15 +138,24 @@ Slice ReactorFixture::End() {
     absl::MutexLock lock(&mutex_);
     EXPECT_TRUE(mutex_.AwaitWithTimeout(absl::Condition(&ended_), kPatience)) << "the phase does not end";
   }
-  Slice sum(reactor_->recorder().commands_of_scripts());
-  slices_ = 0;
+  Collect();
+  return *std::exchange(measured_, std::nullopt);
+}
+
+void ReactorFixture::Collect() {
   while (std::unique_ptr<Slice> slice = reactor_->recorder().Collect()) {
-    if (slices_++ == 0) sum.first_second = slice->first_second;
-    sum.last_second = slice->last_second;
-    sum.Merge(*slice);
+    if (slices_++ == 0) measured_->first_second = slice->first_second;
+    measured_->last_second = slice->last_second;
+    measured_->Merge(*slice);
     reactor_->recorder().Recycle(std::move(slice));
   }
-  return sum;
+}
+
+void ReactorFixture::WaitUntilMeasured(absl::FunctionRef<bool(const Slice&)> there) {
+  WaitUntil([&] {
+    Collect();
+    return there(*measured_);
+  });
 }
 
 Slice ReactorFixture::Run(uint32_t phase) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,8 @@ class ReactorFixture : public testing::Test {
   void StopPhase(absl::Duration drain_timeout = absl::InfiniteDuration()) {
     reactor_->StopPhase(drain_timeout);
   }
+  // Waits until what was measured in the phase so far, to the last second that is over, is as it should be.
+  void WaitUntilMeasured(absl::FunctionRef<bool(const Slice&)> there);
   // Waits for the end of the phase; all that was measured in it.
   Slice End();
   Slice Run(uint32_t phase);
@@ -65,6 +68,9 @@ class ReactorFixture : public testing::Test {
 
   std::vector<uint64_t> client_seeds_;
   std::atomic<int64_t> lease_ends_ns_{INT64_MAX};
+  void Collect();
+
+  std::optional<Slice> measured_;
   int slices_ = 0;
   mutable absl::Mutex mutex_;
   bool told_ ABSL_GUARDED_BY(mutex_) = false;

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <thread>
@@ -255,17 +256,21 @@ TEST_F(ReactorPhaseTest, StoppedInItsMiddleWhatIsUnderWayEnds) {
 }
 
 // A phase that nothing holds up ends by its timers alone; it doesn't wait for the next thing to happen, which
-// would be the end of a second.
+// would be the end of a second. A machine that is busy may hold some of them up.
 TEST_F(ReactorPhaseTest, EndsAsSoonAsNothingIsLeft) {
-  constexpr uint32_t kPhases = 5;
+  constexpr uint32_t kPhases = 30;
   Serve();
   for (uint32_t i = 0; i < kPhases; ++i) {
     *AddOpen(100).mutable_duration() = ToProto(absl::Milliseconds(20));
   }
   ASSERT_TRUE(Open()) << failure();
-  const absl::Time before = absl::Now();
-  for (uint32_t phase = 0; phase < kPhases; ++phase) EXPECT_EQ(Run(phase).scripts[0].transactions, 2u);
-  EXPECT_LT(absl::Now() - before, absl::Seconds(kPhases - 1));
+  absl::Duration shortest = absl::InfiniteDuration();
+  for (uint32_t phase = 0; phase < kPhases && shortest >= absl::Milliseconds(900); ++phase) {
+    const absl::Time before = absl::Now();
+    EXPECT_EQ(Run(phase).scripts[0].transactions, 2u);
+    shortest = std::min(shortest, absl::Now() - before);
+  }
+  EXPECT_LT(shortest, absl::Milliseconds(900));
 }
 
 TEST_F(ReactorPhaseTest, ConnectionsThatBreakInBetweenAreThereForTheNext) {

@@ -49,6 +49,25 @@ TEST(RecorderTest, ATransactionCountsInTheSecondInWhichItEnds) {
   EXPECT_EQ(second->last_second, 1u);
 }
 
+TEST(RecorderTest, WritingDownOperationsIsMeasured) {
+  Recorder recorder({0});
+  recorder.Start(kStart);
+  constexpr uint64_t kWriters = 1000;
+  constexpr uint64_t kOperations = 200;
+  for (uint64_t operation = 1; operation <= kOperations; ++operation) {
+    // Every other one is refused, which takes memory.
+    const auto outcome = operation % 2 == 0 ? Ledger::Outcome::kRefused : Ledger::Outcome::kAcknowledged;
+    for (uint64_t writer = 0; writer < kWriters; ++writer)
+      recorder.RecordOperation(0, writer, operation, outcome);
+  }
+  recorder.Finish(kStart + 1);
+  const std::unique_ptr<Slice> slice = recorder.Collect();
+  const Ledger& ledger = slice->scripts[0].ledger;
+  EXPECT_EQ(ledger.acknowledged(), kWriters * kOperations / 2);
+  EXPECT_EQ(ledger.refused(), kWriters * kOperations / 2);
+  EXPECT_GT(ledger.cost_ns(), 0u);
+}
+
 TEST(RecorderTest, WhatNobodyCollectsBecomesCoarserAndIsNeverLost) {
   Recorder recorder({0});
   recorder.Start(kStart);

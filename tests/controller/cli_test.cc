@@ -54,11 +54,13 @@ TEST(CliTest, WrongUsageIsOneSentenceAndStatusTwo) {
   ExpectRefused(absl::StrCat("run ", kPlan, " --local 0"), "--local");
   ExpectRefused(absl::StrCat("run ", kPlan, " --local 2 --listen :1 --agents 2"), "excludes");
   ExpectRefused(absl::StrCat("run ", kPlan, " --listen :1"), "--agents");
+  ExpectRefused(absl::StrCat("run ", kPlan, " --controller :1 --allow-commands"), "excludes");
   ExpectRefused(absl::StrCat("run ", kPlan, " --wait soon"), "--wait");
   ExpectRefused(absl::StrCat("run ", kPlan, " --set fleet.pool.sze=1"), "did you mean 'size'");
   ExpectRefused("run /nowhere/plan.yaml", "/nowhere/plan.yaml");
   ExpectRefused(absl::StrCat("run ", kPlan, " --json /nowhere/result.json"), "/nowhere/result.json");
-  ExpectRefused("serve --listen nowhere", "HOST:PORT");
+  ExpectRefused(absl::StrCat("serve --listen nowhere --data-dir ", ::testing::TempDir(), "/wrong-usage"),
+                "HOST:PORT");
 }
 
 TEST(CliTest, CheckShowsThePlanAndEachAgentsPartWithoutPasswords) {
@@ -74,6 +76,22 @@ TEST(CliTest, WrongUsageShowsNoPassword) {
       Trunkload(absl::StrCat("check ", kPlan, " --target host=db password=hunter2 user=bench"));
   EXPECT_EQ(outcome.status, 2);
   EXPECT_THAT(outcome.output, AllOf(HasSubstr("quotes"), ::testing::Not(HasSubstr("hunter2"))));
+}
+
+TEST(CliTest, PasswordForAgentsElsewhereIsRefused) {
+  for (const char* place : {"--listen 127.0.0.1:0 --agents 1", "--controller 127.0.0.1:1"}) {
+    const Outcome outcome =
+        Trunkload(absl::StrCat("run ", kPlan, " ", place, " --target 'host=db password=hunter2'"));
+    EXPECT_EQ(outcome.status, 2) << outcome.output;
+    EXPECT_THAT(outcome.output, AllOf(HasSubstr("~/.pgpass"), ::testing::Not(HasSubstr("hunter2"))));
+  }
+}
+
+TEST(CliTest, PagesBeyondThisMachineNeedTlsAndAToken) {
+  const std::string data = absl::StrCat(" --data-dir ", ::testing::TempDir(), "/pages-refused");
+  for (const char* more : {"", "--http-token-file /nowhere"})
+    ExpectRefused(absl::StrCat("serve --listen 127.0.0.1:0 --http :0 ", more, data), "--http-token-file");
+  ExpectRefused(absl::StrCat("serve --listen 127.0.0.1:0 --http nowhere", data), "HOST:PORT");
 }
 
 TEST(CliTest, AgentsOfNobodyAreRefused) {

@@ -28,7 +28,7 @@ class ControllerServerTest : public ::testing::Test {
   };
 
   void SetUp() override {
-    auto listened = ControllerServer::Listen("127.0.0.1:0", clock_, controller_);
+    auto listened = ControllerServer::Listen({"127.0.0.1:0"}, clock_, controller_);
     ASSERT_TRUE(listened.ok()) << listened.status();
     server_ = *std::move(listened);
   }
@@ -83,15 +83,16 @@ TEST_F(ControllerServerTest, NameThatIsTakenIsRefusedAndFreeAgainAfterwards) {
 }
 
 TEST_F(ControllerServerTest, TakenPortIsRefused) {
-  const auto second = ControllerServer::Listen(server_->address(), clock_, controller_);
+  const auto second = ControllerServer::Listen({server_->address()}, clock_, controller_);
   ASSERT_FALSE(second.ok());
   EXPECT_THAT(std::string(second.status().message()), HasSubstr("another program listens there"));
   controller_.Stop();
 }
 
 TEST_F(ControllerServerTest, AddressWithoutPortIsWrongUsage) {
-  EXPECT_TRUE(absl::IsInvalidArgument(ControllerServer::Listen("localhost", clock_, controller_).status()));
-  EXPECT_TRUE(absl::IsInvalidArgument(ControllerServer::Listen("[::1]:99999", clock_, controller_).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(ControllerServer::Listen({"localhost"}, clock_, controller_).status()));
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(ControllerServer::Listen({"[::1]:99999"}, clock_, controller_).status()));
   controller_.Stop();
 }
 
@@ -102,9 +103,27 @@ class LastWord : public RunFollower {
   absl::Status status;
 };
 
+TEST_F(ControllerServerTest, PlanWithAPasswordIsRefused) {
+  v1::RunRequest request;
+  v1::Plan& plan = *request.mutable_plan();
+  plan.set_name("p");
+  plan.mutable_target()->set_conninfo("postgresql://u:geheim@127.0.0.1:1/d");
+  plan.add_scripts()->set_builtin(v1::BUILTIN_SELECT_ONLY);
+  v1::Phase& phase = *plan.add_phases();
+  phase.set_name("p");
+  phase.set_transactions(1);
+  phase.mutable_load()->mutable_closed()->set_clients(1);
+  LastWord last;
+  (*ControlClient::Open(server_->address()))->Run(request, last);
+  EXPECT_TRUE(absl::IsInvalidArgument(last.status)) << last.status;
+  EXPECT_THAT(std::string(last.status.message()), HasSubstr("~/.pgpass"));
+  EXPECT_THAT(std::string(last.status.message()), testing::Not(HasSubstr("geheim")));
+  controller_.Stop();
+}
+
 TEST_F(ControllerServerTest, PlanFromElsewhereIsCheckedAgain) {
   LastWord last;
-  ControlClient(server_->address()).Run(v1::RunRequest(), last);
+  (*ControlClient::Open(server_->address()))->Run(v1::RunRequest(), last);
   EXPECT_TRUE(absl::IsInvalidArgument(last.status)) << last.status;
   controller_.Stop();
 }
@@ -114,7 +133,7 @@ TEST_F(ControllerServerTest, ControllerThatIsNotThereIsNamed) {
   controller_.Stop();
   server_.reset();
   LastWord last;
-  ControlClient(address).Run(v1::RunRequest(), last);
+  (*ControlClient::Open(address))->Run(v1::RunRequest(), last);
   EXPECT_TRUE(absl::IsUnavailable(last.status));
   EXPECT_THAT(std::string(last.status.message()), HasSubstr("no controller answers at " + address));
 }

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "controller/plan/plan_check.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -89,8 +90,18 @@ class ControllerTest : public testing::Test, public ControllerOutside {
     message.mutable_failed()->set_reason(reason);
     Tell(agent, message);
   }
-  void Start(uint32_t application_servers, uint32_t agents) {
-    absl::StatusOr<std::string> id = controller_.StartRun(OnePhase(application_servers), {.agents = agents});
+  // All that it was told to take over last.
+  void AnswerTakeOver(AgentId agent, const std::string& failure = "") {
+    v1::AgentMessage message;
+    message.mutable_taken_over()->set_run_id(run_id_);
+    message.mutable_taken_over()->set_failure(failure);
+    for (const uint32_t number : take_overs_[agent])
+      message.mutable_taken_over()->add_application_servers(number);
+    Tell(agent, message);
+  }
+  void Start(uint32_t application_servers, uint32_t agents) { Start(OnePhase(application_servers), agents); }
+  void Start(v1::Plan plan, uint32_t agents) {
+    absl::StatusOr<std::string> id = controller_.StartRun(std::move(plan), {.agents = agents});
     ASSERT_TRUE(id.ok()) << id.status();
     run_id_ = *id;
   }
@@ -107,16 +118,16 @@ class ControllerTest : public testing::Test, public ControllerOutside {
     clock_.now_ns = std::max(clock_.now_ns, time_ns);
   }
   // Two agents in the middle of their phase.
-  void StartTwo() {
-    Join(1, "a-1");
-    Join(2, "a-2");
-    Start(4, 2);
+  void StartTwo() { StartTwo(OnePhase(4)); }
+  void StartTwo(v1::Plan plan) { StartAll(std::move(plan), 2); }
+  void StartAll(v1::Plan plan, uint32_t agents) {
+    for (AgentId agent = 1; agent <= agents; ++agent) Join(agent, absl::StrCat("a-", agent));
+    Start(std::move(plan), agents);
     RunUntil(clock_.now_ns);
     controller_.OnTargetPrepared(v1::ServerInfo());
-    Ready(1);
-    Ready(2);
+    for (AgentId agent = 1; agent <= agents; ++agent) Ready(agent);
     RunUntil(clock_.now_ns + kSecond);
-    ASSERT_EQ(start_ns_.size(), 2);
+    ASSERT_EQ(start_ns_.size(), agents);
     ASSERT_LE(start_ns_[1], clock_.now_ns);
   }
 
@@ -125,6 +136,7 @@ class ControllerTest : public testing::Test, public ControllerOutside {
   std::string run_id_;
   std::map<AgentId, v1::Assignment> assignments_;
   std::map<AgentId, int64_t> start_ns_;
+  std::map<AgentId, std::vector<uint32_t>> take_overs_;
   std::map<AgentId, absl::Status> disconnected_;
   std::vector<v1::Progress> progress_;
   std::optional<absl::StatusOr<v1::RunResult>> result_;
@@ -134,6 +146,8 @@ class ControllerTest : public testing::Test, public ControllerOutside {
   absl::Status saved_;
   std::set<AgentId> alive_;
   int preparations_ = 0;
+  std::vector<int> begun_faults_;
+  bool faults_ended_ = false;
   int ended_runs_told_ = 0;
 
  private:
@@ -141,6 +155,11 @@ class ControllerTest : public testing::Test, public ControllerOutside {
     if (message.has_assignment()) assignments_[to] = message.assignment();
     if (message.has_start_phase()) start_ns_[to] = message.start_phase().start_ns();
     if (message.has_end_run()) ++ended_runs_told_;
+    if (message.has_take_over()) {
+      take_overs_[to].clear();
+      for (const v1::ApplicationServer& server : message.take_over().application_servers())
+        take_overs_[to].push_back(server.number());
+    }
     if (message.has_acknowledge()) acknowledged_[to] = message.acknowledge().sequence();
     if (!message.has_clock_probe()) return;
     v1::AgentMessage reply;
@@ -150,13 +169,15 @@ class ControllerTest : public testing::Test, public ControllerOutside {
     replies_.emplace_back(to, std::move(reply));
   }
   void Disconnect(AgentId agent, const absl::Status& why) override { disconnected_[agent] = why; }
-  void PrepareTarget(const v1::Plan&) override { ++preparations_; }
+  void PrepareTarget(const v1::Plan&, const std::string&) override { ++preparations_; }
   void FinishTarget(const v1::Plan&, bool) override { ++preparations_; }
   void CancelPrepareTarget() override { --preparations_; }
   void Save(RunSnapshot snapshot) override {
     snapshots_.push_back(std::move(snapshot));
     saving_ = true;
   }
+  void BeginFault(int fault) override { begun_faults_.push_back(fault); }
+  void EndFaults() override { faults_ended_ = true; }
   void OnProgress(const v1::Progress& progress) override { progress_.push_back(progress); }
   void OnRunEnded(absl::StatusOr<v1::RunResult> result) override { result_ = std::move(result); }
 
@@ -365,6 +386,53 @@ TEST_F(ControllerTest, AResultIsBuiltFromWhatCameBeforeAllWereLost) {
   EXPECT_EQ((*result_)->losses(0).from_s(), 1) << "the last second that is known";
 }
 
+v1::Plan Redistributing() {
+  v1::Plan plan = OnePhase(4);
+  plan.mutable_fleet()->set_on_agent_lost(v1::ON_AGENT_LOST_REDISTRIBUTE);
+  return plan;
+}
+
+TEST_F(ControllerTest, WhatIsTakenOverTwiceIsTakenOverForBothThatWereLost) {
+  StartAll(Redistributing(), 4);
+  Fail(1, "out of memory");
+  RunUntil(clock_.now_ns + kSecond);
+  ASSERT_EQ(take_overs_.size(), 1);
+  const AgentId taker = take_overs_.begin()->first;
+  ASSERT_EQ(take_overs_[taker].size(), 2) << "its own application server, and the lost one's";
+  Fail(taker, "out of memory, too");
+  RunUntil(clock_.now_ns + kSecond);
+  take_overs_.erase(taker);
+  ASSERT_EQ(take_overs_.size(), 2) << "one for each of those that are left";
+  const AgentId first = take_overs_.begin()->first, second = take_overs_.rbegin()->first;
+  AnswerTakeOver(first);
+  RunUntil(clock_.now_ns + kSecond);
+  AnswerTakeOver(second);
+  for (const AgentId agent : {first, second}) EndPhase(agent, 0);
+  ASSERT_TRUE(result_ && result_->ok());
+  ASSERT_EQ((*result_)->losses_size(), 2);
+  for (const v1::Loss& loss : (*result_)->losses()) EXPECT_TRUE(loss.has_taken_over_s()) << loss.agent();
+  // Of two application servers, one was back a second before the other.
+  EXPECT_GT((*result_)->losses(1).taken_over_s(), (*result_)->losses(0).noticed_s() + 2.5);
+}
+
+TEST_F(ControllerTest, WhatCouldNotBeTakenOverIsMissing) {
+  StartAll(Redistributing(), 4);
+  Fail(1, "out of memory");
+  RunUntil(clock_.now_ns + kSecond);
+  ASSERT_EQ(take_overs_.size(), 1);
+  const AgentId taker = take_overs_.begin()->first;
+  // Numbers that it was not given change nothing.
+  take_overs_[3] = take_overs_[taker];
+  AnswerTakeOver(3);
+  AnswerTakeOver(taker, "too many connections");
+  for (const AgentId agent : {2, 3, 4}) EndPhase(agent, 0);
+  ASSERT_TRUE(result_ && result_->ok());
+  ASSERT_EQ((*result_)->losses_size(), 1);
+  EXPECT_FALSE((*result_)->losses(0).has_taken_over_s());
+  EXPECT_EQ((*result_)->losses(0).reason(),
+            absl::StrCat("out of memory; agent a-", taker, " could not take over: too many connections"));
+}
+
 TEST_F(ControllerTest, AcknowledgesWhatIsOnDiskAndNoMore) {
   StartTwo();
   RunUntil(start_ns_[1] + kSecond + kSecond / 10);
@@ -427,6 +495,69 @@ TEST_F(ControllerTest, ADamagedSnapshotIsRefused) {
   EXPECT_TRUE(absl::IsDataLoss(refuses.ResumeRun(snapshot).status()));
   snapshot.run.clear_plan();
   EXPECT_TRUE(absl::IsDataLoss(refuses.ResumeRun(snapshot).status()));
+}
+
+v1::Plan WithFault(int64_t at_s) {
+  v1::Plan plan = OnePhase(4);
+  v1::Fault& fault = *plan.add_faults();
+  fault.set_kill("server");
+  fault.mutable_at()->set_seconds(at_s);
+  return *ValidatePlan(std::move(plan));
+}
+
+TEST_F(ControllerTest, AFaultBeginsAtItsTimeInItsPhaseAfterItIsOnDisk) {
+  StartTwo(WithFault(3));
+  RunUntil(start_ns_[1] + 3 * kSecond - 1);
+  EXPECT_THAT(begun_faults_, IsEmpty());
+  EXPECT_EQ(snapshots_.back().run.faults_size(), 1);
+  RunUntil(start_ns_[1] + 3 * kSecond);
+  EXPECT_THAT(begun_faults_, testing::ElementsAre(0));
+  RunUntil(start_ns_[1] + 4 * kSecond);
+  EXPECT_THAT(begun_faults_, testing::SizeIs(1));
+
+  // Another controller does not do it again.
+  RunSnapshot snapshot = snapshots_.back();
+  snapshot.phases.clear();
+  for (const RunSnapshot& one : snapshots_) {
+    for (const RunSnapshot::Phase& phase : one.phases) snapshot.phases = {phase};
+  }
+  Controller other(clock_, *this);
+  ASSERT_TRUE(other.ResumeRun(snapshot).ok());
+  other.OnTick();
+  EXPECT_THAT(begun_faults_, testing::SizeIs(1));
+}
+
+TEST_F(ControllerTest, ARunEndsWhenWhatItBrokeIsWholeAgain) {
+  StartTwo(WithFault(1));
+  RunUntil(start_ns_[1] + kSecond);
+  controller_.OnFaultBegan(0);
+  clock_.now_ns += kSecond;
+  EXPECT_FALSE(faults_ended_);
+  controller_.CancelRun();
+  EXPECT_TRUE(faults_ended_) << "at once: what is broken may hold up the drain";
+  EndPhase(1, 0);
+  EndPhase(2, 0);
+  RunUntil(clock_.now_ns + kSecond);
+  EXPECT_FALSE(result_);
+  clock_.now_ns = std::max(clock_.now_ns, start_ns_[1] + 4 * kSecond);
+  controller_.OnFaultEnded(0, "");
+  ASSERT_TRUE(result_ && result_->ok());
+  ASSERT_EQ((*result_)->faults_size(), 1);
+  EXPECT_EQ((*result_)->faults(0).what(), "kill server");
+  EXPECT_EQ((*result_)->faults(0).began_s(), 1);
+  EXPECT_EQ((*result_)->faults(0).ended_s(), 4);
+}
+
+TEST_F(ControllerTest, AFaultOfAPhaseThatEndedEarlyIsNotCarriedOut) {
+  StartTwo(WithFault(4));
+  RunUntil(start_ns_[1] + kSecond);
+  controller_.CancelRun();
+  EndPhase(1, 0);
+  EndPhase(2, 0);
+  RunUntil(clock_.now_ns + kSecond);
+  ASSERT_TRUE(result_ && result_->ok());
+  EXPECT_THAT(begun_faults_, IsEmpty());
+  EXPECT_THAT((*result_)->faults(0).failure(), HasSubstr("not carried out"));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "controller/operation_record.h"
 #include "controller/phase_result.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -187,6 +188,7 @@ class TextMergerTest : public testing::Test {
     script.set_late(2);
     script.set_retried(3);
     script.set_retries(4);
+    script.set_deadlock_retries(1);
     (*script.mutable_error_messages())["40001"] = "could not\nserialize";
     for (int i = 0; i < 4; ++i) {
       Histogram latency;
@@ -212,6 +214,7 @@ TEST_F(TextMergerTest, AddsUpWhatBecameOfTransactions) {
   EXPECT_EQ(result.late(), 4);
   EXPECT_EQ(result.retried(), 6);
   EXPECT_EQ(result.retries(), 8);
+  EXPECT_EQ(result.deadlock_retries(), 2);
   EXPECT_EQ(result.aborted_clients(), 2);
   EXPECT_EQ(result.error_messages().at("40001"), "could not serialize") << "one line";
   EXPECT_EQ(result.scripts(0).name(), "pay");
@@ -240,7 +243,7 @@ TEST_F(TextMergerTest, AddsUpCommandsByTheirFirstLines) {
 }
 
 TEST_F(TextMergerTest, RefusesWhatItsScriptCanNotGive) {
-  std::vector<v1::Interval> malformed(10, Measured(0));
+  std::vector<v1::Interval> malformed(11, Measured(0));
   malformed[0].mutable_scripts(0)->add_commands();
   malformed[1].mutable_scripts(0)->mutable_commands()->RemoveLast();
   malformed[2].mutable_scripts(1)->add_commands();
@@ -251,6 +254,7 @@ TEST_F(TextMergerTest, RefusesWhatItsScriptCanNotGive) {
   (*malformed[7].mutable_scripts(0)->mutable_error_messages())["no code"] = "x";
   malformed[8].mutable_scripts(0)->set_skipped(UINT64_MAX);
   malformed[9].set_aborted_clients(UINT64_MAX);
+  malformed[10].mutable_scripts(0)->set_deadlock_retries(5);
   for (size_t i = 0; i < malformed.size(); ++i) {
     EXPECT_TRUE(absl::IsInvalidArgument(merger_->Merge(7, malformed[i], 100))) << i;
   }
@@ -310,6 +314,45 @@ TEST_F(TextMergerTest, WhatComesLateIsAddedToTheTotals) {
   EXPECT_EQ(merger_->series().totals().seconds(), 20);
   EXPECT_EQ(merger_->series().totals().transactions(), 230);
   EXPECT_NEAR(merger_->series().totals().response_us(), 230 * 1000.0, 1e-3);
+}
+
+TEST(RecordedMergerTest, AddsUpLedgersAndKeepsThemOverARestart) {
+  v1::Plan plan = TwoScripts();
+  plan.mutable_scripts(0)->set_recorded(true);
+  Merger merger(plan, 1, {7, 8});
+  const auto slice = [](uint64_t number, uint64_t writer, uint64_t first) {
+    v1::Interval interval = Slice(number, static_cast<uint32_t>(number), static_cast<uint32_t>(number));
+    Ledger ledger;
+    for (uint64_t i = 0; i < 10; ++i)
+      ledger.Record(writer, first + i, i == 3 ? Ledger::Outcome::kLost : Ledger::Outcome::kAcknowledged);
+    *interval.mutable_scripts(0)->mutable_ledger() = ledger.ToProto();
+    interval.mutable_scripts(0)->mutable_findings()->set_looks(10);
+    return interval;
+  };
+  ASSERT_TRUE(merger.Merge(7, slice(0, 1, 1), 100).ok());
+  ASSERT_TRUE(merger.Merge(8, slice(0, 2, 1), 100).ok());
+  ASSERT_TRUE(merger.Merge(7, slice(0, 1, 1), 100).ok()) << "once more";
+  absl::StatusOr<Merger> restored = Merger::Restore(plan, merger.Save(), {});
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  ASSERT_TRUE(restored->Merge(7, slice(1, 1, 11), 100).ok());
+  const Merger::Script& script = restored->scripts()[0];
+  EXPECT_EQ(script.ledger.acknowledged(), 27u);
+  EXPECT_EQ(script.ledger.lost(), 3u);
+  EXPECT_EQ(script.findings.looks(), 30u);
+  OperationRecord record;
+  record.Add(*restored);
+  EXPECT_TRUE(record.incomplete()) << "no agent has said that it has ended";
+  const absl::StatusOr<OperationRecord> again = OperationRecord::FromProto(plan, record.ToProto(plan));
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->scripts()[0].ledger.acknowledged(), 27u);
+}
+
+TEST(RecordedMergerTest, RefusesALedgerThatNobodyAskedFor) {
+  const v1::Plan plan = TwoScripts();
+  Merger merger(plan, 1, {7});
+  v1::Interval interval = Slice(0, 0, 0);
+  interval.mutable_scripts(0)->mutable_ledger()->add_writers()->set_writer(1);
+  EXPECT_FALSE(merger.Merge(7, interval, 100).ok());
 }
 
 TEST_F(MergerTest, ASecondIsCompleteWhenAllHaveReportedIt) {

@@ -59,6 +59,24 @@ std::vector<Shape> Shapes() {
   return shapes;
 }
 
+TEST(PlannerTest, NoAssignmentHoldsAPassword) {
+  v1::Plan plan = PlanOf({3, 3, 6, 9});
+  for (const char* conninfo :
+       {"host=a,b user=u password=geheim sslpassword=geheim", "postgresql://u:geheim@a,b/d"}) {
+    for (const auto balance : {v1::LOAD_BALANCE_HOSTS_DISABLE, v1::LOAD_BALANCE_HOSTS_ROUND_ROBIN}) {
+      plan.mutable_target()->set_conninfo(conninfo);
+      plan.mutable_target()->set_load_balance_hosts(balance);
+      const auto assignments = PlanAssignments(plan, Names(3), "run");
+      ASSERT_TRUE(assignments.ok()) << assignments.status();
+      for (const v1::Assignment& assignment : *assignments) {
+        EXPECT_THAT(assignment.DebugString(), testing::Not(HasSubstr("geheim")));
+        EXPECT_THAT(assignment.target().conninfo(), HasSubstr("user='u'"));
+        EXPECT_EQ(assignment.conninfos_size(), balance == v1::LOAD_BALANCE_HOSTS_ROUND_ROBIN ? 2 : 0);
+      }
+    }
+  }
+}
+
 TEST(PlannerTest, SpreadsApplicationServersOverALabel) {
   v1::Plan plan = PlanOf({8, 4, 8, 100});
   plan.mutable_fleet()->set_spread_over("zone");

@@ -42,6 +42,19 @@ TEST(PreflightTest, MoreConnectionsThanTheServerTakes) {
   EXPECT_TRUE(CheckConnectionRoom(Plan(10, 4), v1::ConnectionRoom()).ok()) << "not known";
 }
 
+TEST(PreflightTest, AnIsolationLevelThatAPoolerWouldGiveToOthers) {
+  v1::Plan plan = Plan(1, 1);
+  EXPECT_FALSE(SetsIsolation(plan));
+  plan.mutable_target()->set_isolation(v1::ISOLATION_SERVER);
+  EXPECT_FALSE(SetsIsolation(plan));
+  plan.mutable_target()->set_isolation(v1::ISOLATION_REPEATABLE_READ);
+  EXPECT_TRUE(SetsIsolation(plan));
+  const absl::Status status = NoIsolation(plan);
+  EXPECT_TRUE(absl::IsFailedPrecondition(status));
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("target.isolation is repeatable-read, and the target is a pooler"));
+}
+
 TEST(PreflightTest, MoreConnectionsThanAnAgentMayHaveFiles) {
   v1::Assignment assignment;
   for (const uint32_t connections : {400, 536})

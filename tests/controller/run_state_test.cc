@@ -33,11 +33,15 @@ v1::Plan TwoPhases() {
 }
 
 std::string Text(const RunState::Command& command) {
-  static const char* const kNames[] = {"PrepareTarget", "CancelPrepareTarget", "AssignLoad",   "StartLoad",
-                                       "FinishTarget",  "AssignAll",           "Reassign",     "TakeOver",
-                                       "ReadDatabase",  "ReadClocks",          "StartPlanned", "StartPhase",
-                                       "StopPhase",     "ClosePhase",          "LoseAgent",    "EndRun",
-                                       "Finish"};
+  static const char* const kNames[] = {"PrepareTarget", "CancelPrepareTarget",
+                                       "AssignLoad",    "StartLoad",
+                                       "FinishTarget",  "AssignAll",
+                                       "Reassign",      "TakeOver",
+                                       "ReadDatabase",  "ReadClocks",
+                                       "StartPlanned",  "StartPhase",
+                                       "StopPhase",     "ClosePhase",
+                                       "SettleChecks",  "LoseAgent",
+                                       "EndRun",        "Finish"};
   return kNames[command.index()];
 }
 
@@ -153,10 +157,74 @@ TEST(RunStateTest, TheDatabaseIsReadBeforeEachPhaseAndAfterTheLast) {
   run(RunState::AgentEndedPhase{1});
   EXPECT_EQ(run(RunState::AgentEndedPhase{2}), "ClosePhase EndRun EndRun ReadDatabase");
   EXPECT_TRUE(std::get<RunState::ReadDatabase>(run.commands.back()).last);
-  EXPECT_EQ(run.state.DeadlineNanos(), run.now + 12 * kSecond);
+  EXPECT_EQ(run.state.DeadlineNanos(), run.now + 23 * kSecond)
+      << "counting, and 16 s for servers to know what was done";
   EXPECT_EQ(run(RunState::AgentGone{1, "left"}), "") << "it is free, and no loss";
   EXPECT_EQ(run(RunState::DatabaseRead{}), "Finish");
   EXPECT_TRUE(run.finish().status.ok());
+}
+
+v1::Plan TwoPhasesAndACheck() {
+  v1::Plan plan = TwoPhases();
+  plan.add_checks(v1::CHECK_LEDGER);
+  plan.mutable_check_options()->mutable_settle_timeout()->set_seconds(120);
+  return plan;
+}
+
+TEST(RunStateTest, ChecksAreSettledWhenAllLoadIsOver) {
+  Course run(TwoPhasesAndACheck());
+  run.To(Stage::kDraining, 1);
+  run(RunState::AgentEndedPhase{1});
+  EXPECT_EQ(run(RunState::AgentEndedPhase{2}), "ClosePhase EndRun EndRun SettleChecks") << "agents are free";
+  EXPECT_EQ(run.state.stage(), Stage::kChecking);
+  EXPECT_EQ(run(RunState::AgentGone{1, "left"}), "");
+  EXPECT_EQ(run(RunState::ChecksSettled{}), "Finish");
+  EXPECT_TRUE(run.finish().status.ok());
+  EXPECT_EQ(run(RunState::ChecksSettled{}), "error") << "the run has ended";
+}
+
+TEST(RunStateTest, ChecksAreSettledAfterTheLastReading) {
+  v1::Plan plan = TwoPhasesAndACheck();
+  plan.mutable_observer()->set_enabled(true);
+  Course run(plan);
+  run.To(Stage::kConnecting);
+  run(RunState::AgentReady{1});
+  run(RunState::AgentReady{2});
+  for (int phase = 0; phase < 2; ++phase) {
+    EXPECT_EQ(run(RunState::ChecksSettled{}), "") << "nobody asked for that yet";
+    run(RunState::DatabaseRead{});
+    run(RunState::ClockRead{1, kSecond});
+    run(RunState::ClockRead{2, kSecond});
+    run(RunState::Saved{});
+    run.Expire();
+    run(RunState::AgentEndedPhase{1});
+    run(RunState::AgentEndedPhase{2});
+  }
+  EXPECT_EQ(run(RunState::DatabaseRead{}), "SettleChecks");
+}
+
+TEST(RunStateTest, ADatabaseThatDoesNotComeToRestIsNotWaitedForForEver) {
+  Course run(TwoPhasesAndACheck());
+  run.To(Stage::kDraining, 1);
+  run(RunState::AgentEndedPhase{1});
+  run(RunState::AgentEndedPhase{2});
+  EXPECT_GT(run.state.DeadlineNanos(), run.now + 120 * kSecond);
+  EXPECT_EQ(run.Expire(), "Finish");
+}
+
+TEST(RunStateTest, OneWhoCancelsDoesNotWaitForChecks) {
+  Course while_settling(TwoPhasesAndACheck());
+  while_settling.To(Stage::kDraining, 1);
+  while_settling(RunState::AgentEndedPhase{1});
+  while_settling(RunState::AgentEndedPhase{2});
+  EXPECT_EQ(while_settling(RunState::Cancelled{}), "Finish");
+  EXPECT_TRUE(while_settling.finish().cancelled);
+
+  Course before(TwoPhasesAndACheck());
+  before.To(Stage::kRunning, 1);
+  before(RunState::Cancelled{});
+  before(RunState::AgentEndedPhase{1});
+  EXPECT_EQ(before(RunState::AgentEndedPhase{2}), "ClosePhase EndRun EndRun Finish");
 }
 
 TEST(RunStateTest, ACancelledRunHardlyWaitsForTheDatabase) {

@@ -217,7 +217,26 @@ TEST(VerdictTest, LostAgents) {
           "missing from second 2 on",
           "agent a-4 was lost before phase open: out of memory"));
   facts.losses[0].set_taken_over_s(12.5);
-  EXPECT_THAT(Judge(facts).reasons(0), testing::EndsWith("and was taken over by the others in second 12"));
+  EXPECT_THAT(Judge(facts).reasons(0),
+              testing::EndsWith("25% of the load was missing from second 2 on, and was "
+                                "taken over by the others in second 12"));
+  facts.losses[0].set_from_s(5);
+  facts.losses[0].set_taken_over_s(4.9);
+  EXPECT_THAT(Judge(facts).reasons(0),
+              testing::EndsWith("; 25% of the load was taken over by the others in second 4"));
+}
+
+TEST(VerdictTest, NobodyLoadedUntilTheEndOfAPhase) {
+  RunFacts facts = Good();
+  facts.agents = 3;
+  facts.lost_agents = 2;
+  facts.min_agents = 1;
+  facts.phases[0].loaded_to_the_end = false;
+  const testing::Matcher<std::string> cut_short =
+      "phase open: all agents that had begun it were lost or left before it was over: it was cut short";
+  EXPECT_THAT(Judge(facts).reasons(), ElementsAre(cut_short)) << "others came, but for the next phase only";
+  facts.phases[0].recorded = false;
+  EXPECT_THAT(Judge(facts).reasons(), ElementsAre(cut_short)) << "a measurement after it starts cold";
 }
 
 TEST(VerdictTest, ALossMayBeTolerated) {

@@ -131,7 +131,7 @@ class LiveRun : private ControllerOutside {
   class Nobody : public ControllerOutside {
     void Send(StreamId, const v1::ControllerMessage&) override {}
     void Disconnect(StreamId, const absl::Status&) override {}
-    void PrepareTarget(const v1::Plan&) override {}
+    void PrepareTarget(const v1::Plan&, const std::string&) override {}
     void FinishTarget(const v1::Plan&, bool) override {}
     void CancelPrepareTarget() override {}
     void Save(RunSnapshot) override {}
@@ -166,7 +166,7 @@ class LiveRun : private ControllerOutside {
     std::erase_if(snapshot_->phases,
                   [](const RunSnapshot::Phase& phase) { return !phase.state.open_seconds().empty(); });
   }
-  void PrepareTarget(const v1::Plan&) override {}
+  void PrepareTarget(const v1::Plan&, const std::string&) override {}
   void FinishTarget(const v1::Plan&, bool) override {}
   void CancelPrepareTarget() override {}
   void OnProgress(const v1::Progress& progress) override {

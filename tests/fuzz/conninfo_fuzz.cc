@@ -39,6 +39,12 @@ void CheckRedacted(const std::string& conninfo) {
   FUZZ_CHECK(OptionsOf(redacted) == expected, redacted);
 }
 
+// What is left holds nothing more that is secret, and whoever looks at texts from outside was told.
+void CheckSecrets(const std::string& conninfo) {
+  FUZZ_CHECK(!trunkload::SecretsOf(trunkload::RedactedConninfo(conninfo)).any(), conninfo);
+  if (trunkload::SecretsOf(conninfo).any()) FUZZ_CHECK(trunkload::MayHoldPassword(conninfo), conninfo);
+}
+
 // A password that anything surrounds appears nowhere.
 void CheckHidden(const std::string& conninfo, const std::string& password) {
   FUZZ_CHECK(!absl::StrContains(trunkload::CheckConninfo(conninfo).message(), password), conninfo);
@@ -50,6 +56,7 @@ void CheckHidden(const std::string& conninfo, const std::string& password) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string text(reinterpret_cast<const char*>(data), size);
   CheckRedacted(text);
+  CheckSecrets(text);
   const std::string password = "Geheim7Wort";
   // The text may spell it itself, with escapes between its letters.
   if (absl::StrContains(text, '%') || absl::StrContains(absl::StrReplaceAll(text, {{"\\", ""}}), password))

@@ -58,7 +58,7 @@ class Case(unittest.TestCase):
         }
         return {**plan, "setup": {"workload": "users"}} if setup else plan
 
-    def run_local(self, plan, *arguments, agents=3, status=0, timeout=60):
+    def run_local(self, plan, *arguments, agents=3, status=0, timeout=120):
         """A run with agents on this machine that is expected to end with `status`."""
         run = self.lab.run(plan, "--local", agents, "--quiet", *arguments, timeout=timeout)
         self.expect_status(run, status)
@@ -125,13 +125,15 @@ class DatabaseCase(Case):
 class CitusCase(Case):
     """Cases of one class share one throwaway cluster of a coordinator and two workers."""
 
+    SETTINGS = {}  # of each node
+
     @classmethod
     def setUpClass(cls):
         if not lab.citus_installed():
             raise unittest.SkipTest("the citus extension is not installed for this PostgreSQL")
         cls.database_lab = lab.Lab()
         cls.addClassCleanup(cls.database_lab.close)
-        cls.cluster = lab.CitusCluster(cls.database_lab)
+        cls.cluster = lab.CitusCluster(cls.database_lab, settings=cls.SETTINGS)
         cls.addClassCleanup(cls.cluster.close)
 
 

@@ -7,7 +7,7 @@ from case import DatabaseCase, constant, lab, main, phase
 MOST = 20
 
 
-class PreflightCase(DatabaseCase):
+class Preflight(DatabaseCase):
     SETTINGS = {"max_connections": MOST, "superuser_reserved_connections": 3}
 
     def setUp(self):

@@ -114,6 +114,7 @@ UPDATE counter SET value = value + 1 WHERE id = :second;
 END;
 """
         measured = self.run_script(deadlock, clients=2, transactions=6, max_tries=100)
+        self.assertEqual(measured["deadlock_retries"], measured["retries"])
         self.assertEqual(measured["errors"], {})
         self.assertGreater(measured["retries"], 0)
         self.assertEqual(self.rows_of("SELECT value FROM counter ORDER BY id"), ["6", "6"])

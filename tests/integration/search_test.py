@@ -45,6 +45,10 @@ class SearchTest(case.Case):
         # What it found is a phase of the result; the plan is as it was written.
         (best,) = [phase for phase in run.result["phases"] if phase["recorded"]]
         self.expect_near(best["offered_per_s"], search["capacity_per_s"], share=0.02)
+        # No other phase was recorded: what agents are said to have used is of this one.
+        for agent in run.result["agents"]:
+            self.assertGreater(agent["busiest_reactor"], 0)
+            self.assertGreater(agent["schedule_lag_max_us"], 0)
         self.assertEqual([phase["name"] for phase in run.result["run"]["plan"]["phases"]], ["warm-up", "capacity"])
         for step, phase in zip(search["steps"], run.result["phases"][1:]):
             self.assertEqual(step["phase"], phase["name"])

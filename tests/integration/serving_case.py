@@ -16,6 +16,7 @@ class ServingCase(DatabaseCase):
     SECONDS = 10
     LEASE = "3s"
     LISTEN = "127.0.0.1"
+    SECURITY = ()  # what goes with that
 
     def setUp(self):
         super().setUp()
@@ -24,9 +25,10 @@ class ServingCase(DatabaseCase):
         self.serving = self.serve()
         self.agents = {name: self.start_agent(name) for name in ["a-1", "a-2", "a-3"]}
 
-    def serve(self):
+    def serve(self, *arguments):
         serving = self.lab.start(
-            lab.program("trunkload"), "serve", "--listen", f"{self.LISTEN}:{self.port}", "--data-dir", self.data
+            lab.program("trunkload"), "serve", "--listen", f"{self.LISTEN}:{self.port}", "--data-dir", self.data,
+            *self.SECURITY, *arguments,
         )
         self.addCleanup(self.stop, serving)
         lab.wait_until(lambda: "listening" in serving.err, "the controller listens")
@@ -40,6 +42,7 @@ class ServingCase(DatabaseCase):
             controller or f"127.0.0.1:{self.port}",
             "--name",
             name,
+            *(["--insecure"] if controller else []),
         )
         self.addCleanup(self.stop, agent)
         return agent
@@ -81,11 +84,15 @@ class ServingCase(DatabaseCase):
 
 @contextlib.contextmanager
 def namespace(name):
-    """A machine of its own, as far as the network goes, at 10.213.7.2; this one is at 10.213.7.1."""
+    """A machine of its own, as far as the network goes, at 10.213.7.2; this one is at 10.213.7.1.
+
+    One at a time has these addresses; one that a killed test left behind makes room.
+    """
 
     def ip(*arguments):
         subprocess.run(["ip", *arguments], check=True, capture_output=True)
 
+    subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
     ip("netns", "add", name)
     try:
         ip("link", "add", f"{name}-a", "type", "veth", "peer", "name", f"{name}-b", "netns", name)
@@ -104,6 +111,7 @@ class NetworkCase(ServingCase):
     """Controller and database can be reached from other machines: see namespace."""
 
     LISTEN = "0.0.0.0"
+    SECURITY = ("--insecure",)
     SETTINGS = {"listen_addresses": "'*'"}
     NETWORKS = ["10.213.7.0/24"]
 

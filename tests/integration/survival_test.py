@@ -134,6 +134,28 @@ class LostController(ServingCase):
         self.expect_table(run.result)
 
 
+class MovedController(ServingCase):
+    SECONDS = 12
+    LEASE = "8s"
+
+    def serve(self, *arguments):
+        return super().serve("--hand-over", *arguments)
+
+    def test_one_that_is_told_to_stop_leaves_its_run_to_the_next(self):
+        run = self.start_run()
+        self.serving.signal(signal.SIGTERM)
+        self.assertEqual(self.serving.wait(5), 0)
+        self.assertIn("to the next controller", self.serving.err)
+        time.sleep(2)
+        self.assertIn("going on with run", self.serve().err)
+        run.wait()
+        self.expect_status(run, 0)
+        [measured] = run.result["phases"]
+        self.assertEqual(measured["offered"], RATE * self.SECONDS)
+        self.assertEqual(run.result["losses"], [])
+        self.expect_table(run.result)
+
+
 class SleepingController(ServingCase):
     def test_agents_stop_by_themselves_when_their_lease_ends(self):
         run = self.start_run()
@@ -223,7 +245,7 @@ class Partitioned(NetworkCase):
     SECONDS = 14
 
     def test_shorter_and_longer_than_the_lease(self):
-        name = f"tl{os.getpid()}"
+        name = "trunkload"
         with contextlib.ExitStack() as stack:
             try:
                 switch = stack.enter_context(namespace(name))

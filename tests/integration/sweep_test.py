@@ -1,4 +1,5 @@
 """Sweeps: every cell a run of its own, interrupted and gone on with, and shown again."""
+import contextlib
 import os
 import re
 import signal
@@ -78,6 +79,23 @@ class SweepTest(case.DatabaseCase):
         self.assertRegex(shown.out, "4 of 4 cells")
         listed = self.lab.trunkload("runs")
         self.assertEqual(listed.out.count(sweep), 4)
+
+    def test_a_check_that_failed_is_said_by_an_interrupted_sweep_too(self):
+        plan = self.swept({"batch": [1, 2]}, checks=["ledger"])
+        run = self.lab.start_run(plan, "--local", 1)
+
+        def delete_one():
+            with contextlib.suppress(AssertionError):  # The table is not made yet.
+                return self.database.query(
+                    "DELETE FROM trunkload_ledger WHERE operation = 5 AND writer = "
+                    "(SELECT writer FROM trunkload_ledger WHERE operation = 5 LIMIT 1) RETURNING 1"
+                )
+
+        lab.wait_until(delete_one, "a row of the first cell is there", 60)
+        lab.wait_until(lambda: "cell 2 of 2" in run.err, "the second cell begins", 60)
+        run.signal(signal.SIGINT)
+        self.assertEqual(run.wait(60), 5, run.err)
+        self.assertRegex(run.out, "1 of 2 cells")
 
     def test_mistakes_are_found_before_the_first_cell(self):
         run = self.lab.run(self.swept({"pool.size": [1, 0]}), "--local", 1)

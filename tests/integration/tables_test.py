@@ -35,6 +35,7 @@ class TablesCase(Case):
         }
         run = self.lab.run(plan, "--local", agents, "--quiet", *arguments, timeout=timeout)
         self.assertEqual(run.status, status, run.err)
+        self.assertNotIn("NOTICE", run.err)
         return run
 
     def tool(self, name, database, *arguments):

@@ -67,7 +67,7 @@ class OutOfFiles(ServingCase):
 
 class OutOfPorts(NetworkCase):
     def test_the_range_of_ports_is_too_small(self):
-        name = f"tl{os.getpid()}"
+        name = "trunkload"
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(namespace(name))

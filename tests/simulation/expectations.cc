@@ -38,7 +38,7 @@ v1::Plan Valid(const std::string& text, uint32_t application_servers) {
 v1::Plan ThreePhases(uint32_t application_servers) {
   return Valid(R"pb(
                  name: "simulated"
-                 target { conninfo: "dbname=bench password=secret" }
+                 target { conninfo: "dbname=bench" }
                  scripts { builtin: BUILTIN_INSERT_SINGLE weight: 3 }
                  scripts { builtin: BUILTIN_INSERT_BATCH weight: 1 }
                  scripts { builtin: BUILTIN_TPCB_LIKE per_command: true }

@@ -487,7 +487,7 @@ void SimulatedFleet::Disconnect(StreamId stream, const absl::Status& why) {
   });
 }
 
-void SimulatedFleet::PrepareTarget(const v1::Plan&) {
+void SimulatedFleet::PrepareTarget(const v1::Plan&, const std::string&) {
   queue_.After(Between(1, 500) * kMillisecond, [this, preparation = ++preparation_] {
     if (preparation != preparation_ || !controller_) return;
     ToController([this, preparation] {

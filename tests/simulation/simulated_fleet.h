@@ -91,12 +91,12 @@ class SimulatedFleet : public ControllerOutside {
 
   void Send(StreamId to, const v1::ControllerMessage& message) override;
   void Disconnect(StreamId stream, const absl::Status& why) override;
-  void PrepareTarget(const v1::Plan& plan) override;
-  void FinishTarget(const v1::Plan& plan, bool) override { PrepareTarget(plan); }
+  void PrepareTarget(const v1::Plan& plan, const std::string& run_id) override;
+  void FinishTarget(const v1::Plan& plan, bool) override { PrepareTarget(plan, ""); }
   void CancelPrepareTarget() override { ++preparation_; }
   // Three nodes, which answer late, or not, or can't be found.
   void StartObserving(const v1::Plan& plan) override;
-  void ReadDatabase() override { Read(false); }
+  void ReadDatabase(bool /*tracked*/) override { Read(false); }
   void ReadDatabaseLast(const std::vector<int64_t>&) override { Read(true); }
   void Read(bool last);
   void StopObserving() override { ++observer_; }

@@ -84,8 +84,14 @@ void SimulatedLoad::Close() {
 void SimulatedLoad::TakeOver(const std::vector<v1::ApplicationServer>& servers) {
   queue_.After(Uniform(5, 300) * kMillisecond, [this, servers, generation = generation_] {
     if (generation != generation_ || !under_way_ || stopping_) return;
-    for (const v1::ApplicationServer& server : servers) Serve(server);
-    events_->OnTakenOver(phase_, clock_.MonotonicNanos(), "");
+    v1::TakenOver taken_over;
+    taken_over.set_phase(phase_);
+    taken_over.set_from_ns(clock_.MonotonicNanos());
+    for (const v1::ApplicationServer& server : servers) {
+      Serve(server);
+      taken_over.add_application_servers(server.number());
+    }
+    events_->OnTakenOver(taken_over);
   });
 }
 

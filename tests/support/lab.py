@@ -17,6 +17,8 @@ import uuid
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("TRUNKLOAD_BUILD", os.path.join(REPOSITORY, "build", "dev"))
+# A machine that is much slower than most multiplies all time-outs, which only end what hangs.
+SLOWNESS = int(os.environ.get("TRUNKLOAD_TIMEOUT_FACTOR", "1"))
 
 
 def program(name):
@@ -43,7 +45,8 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def wait_until(condition, what, timeout=20):
+def wait_until(condition, what, timeout=60):
+    timeout *= SLOWNESS
     end = time.monotonic() + timeout
     while time.monotonic() < end:
         value = condition()
@@ -117,7 +120,7 @@ class Lab:
             spinning = self.start(*f"taskset -c {core} chrt --idle 0 sh -c".split(), "while :; do :; done")
             self._spinning.append(spinning)
 
-    def trunkload(self, *arguments, timeout=60, **environment):
+    def trunkload(self, *arguments, timeout=120, **environment):
         """Runs trunkload to its end."""
         process = self.start(program("trunkload"), *arguments, **environment)
         process.wait(timeout)
@@ -134,7 +137,7 @@ class Lab:
         run.json_path = result
         return run
 
-    def run(self, plan, *arguments, timeout=60, **environment):
+    def run(self, plan, *arguments, timeout=120, **environment):
         run = self.start_run(plan, *arguments, **environment)
         run.wait(timeout)
         return run
@@ -188,7 +191,8 @@ class Process:
     def signal(self, number):
         self.popen.send_signal(number)
 
-    def wait(self, timeout=60):
+    def wait(self, timeout=120):
+        timeout *= SLOWNESS
         try:
             return self.popen.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -238,7 +242,7 @@ def psql(lab, conninfo, sql):
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120 * SLOWNESS,
         env=lab.environment(),
         check=False,
     )
@@ -298,7 +302,7 @@ class Database:
                 stdout=out,
                 stderr=out,
                 cwd=self.folder,
-                timeout=60,
+                timeout=120 * SLOWNESS,
                 env=self._lab.environment(),
                 check=False,
             )
@@ -316,8 +320,38 @@ class Database:
     def query(self, sql):
         return psql(self._lab, f"host={self.folder} port={self.port} dbname=bench user=bench", sql)
 
+    def signal(self, number):
+        """To all its processes, which are given back."""
+        with open(os.path.join(self._data, "postmaster.pid")) as file:
+            postmaster = int(file.readline())
+        # So that it starts no others meanwhile.
+        os.kill(postmaster, signal.SIGSTOP)
+        with open(f"/proc/{postmaster}/task/{postmaster}/children") as file:
+            processes = [postmaster, *map(int, file.read().split())]
+        for pid in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        return processes
+
+    def kill(self):
+        """Without a chance to write anything down."""
+
+        def runs(pid):
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as stat:
+                return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+            return False
+
+        processes = self.signal(signal.SIGKILL)
+        wait_until(lambda: not any(map(runs, processes)), "the server is dead")
+        # Where nobody buries the dead, they pass for another server that runs.
+        for lock in (os.path.join(self._data, "postmaster.pid"), os.path.join(self.folder, f".s.PGSQL.{self.port}.lock")):
+            os.remove(lock)
+
+    def rows_of(self, table):
+        return int(self.query(f"SELECT count(*) FROM {table}"))
+
     def rows(self):
-        return int(self.query("SELECT count(*) FROM users"))
+        return self.rows_of("users")
 
     def log(self):
         with open(os.path.join(self.folder, "log"), errors="replace") as text:
@@ -331,7 +365,7 @@ class CitusCluster:
     """A throwaway coordinator with workers, each a Database."""
 
     SETTINGS = {
-        "shared_preload_libraries": "citus",
+        "shared_preload_libraries": "citus,pg_stat_statements",
         "citus.enable_statistics_collection": "off",
         "citus.node_conninfo": "sslmode=disable",
         "citus.enable_stat_counters": "on",
@@ -344,6 +378,7 @@ class CitusCluster:
         self.coordinator, self.workers = self.nodes[0], self.nodes[1:]
         for node in self.nodes:
             node.query("CREATE EXTENSION citus")
+            node.query("CREATE EXTENSION pg_stat_statements")
         self.coordinator.query(f"SELECT citus_set_coordinator_host('127.0.0.1', {self.coordinator.port})")
         for worker in self.workers:
             self.coordinator.query(f"SELECT citus_add_node('127.0.0.1', {worker.port})")
@@ -394,6 +429,10 @@ class PgBouncer:
         self.process.wait(20)
 
 
+def npm():
+    return shutil.which("node") and shutil.which("npm")
+
+
 def main():
     if postgres_bin() is None:
         print("Tests on a real PostgreSQL are skipped: it is not installed (package postgresql-15).")
@@ -404,6 +443,10 @@ def main():
         )
     if pgbouncer() is None:
         print("Tests behind a pooler are skipped: PgBouncer is not installed (package pgbouncer).")
+    if not npm():
+        print("Tests of the Helm chart are skipped in part, without a helm in whole: no npm (packages nodejs and npm).")
+    if not os.environ.get("TRUNKLOAD_CLUSTER"):
+        print("Tests on a Kubernetes cluster are skipped: TRUNKLOAD_CLUSTER names no kubeconfig (see docs/HACKING.md).")
 
 
 if __name__ == "__main__":

@@ -10,10 +10,14 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
 # A folder, and which of ours its files may include besides its own.
 MAY_INCLUDE = {
     "common": ["trunkload/"],
+    "common/tls": ["trunkload/", "common/"],
     "agent": ["trunkload/", "common/"],
     "controller/plan": ["trunkload/", "common/"],
     "controller/report": ["trunkload/", "common/", "controller/plan/"],
     "controller/stack": ["controller/child_process.h", "controller/cancellation.h"],
+    # Who may do what is decided without anything else of the controller.
+    "controller/access": ["common/tls/"],
+    "controller/certs": ["common/tls/"],
     "controller": ["trunkload/", "common/"],
 }
 OURS = re.compile("^(trunkload|common|agent|controller|tests)/")
@@ -21,17 +25,42 @@ OURS = re.compile("^(trunkload|common|agent|controller|tests)/")
 # What only these files may include.
 GRPC = r"^grpcpp/|\.grpc\.pb\.h$"
 LIBPQ = "^libpq"
+OPENSSL = "^openssl/"
 ONLY = {
     GRPC: {
         "agent/keep_alive.cc",
         "agent/keep_alive.h",
         "agent/session.cc",
         "common/grpc_status.h",
+        "common/tls/grpc_credentials.cc",
+        "common/tls/grpc_credentials.h",
+        "controller/caller_check.h",
         "controller/control_client.cc",
         "controller/control_client.h",
         "controller/control_service.h",
+        "controller/controller_dial.cc",
+        "controller/controller_dial.h",
         "controller/controller_server.cc",
+        "controller/controller_server.h",
+        "controller/fleet_service.cc",
         "controller/fleet_service.h",
+        "controller/token_client.cc",
+        "controller/token_client.h",
+        "controller/token_service.h",
+    },
+    OPENSSL: {
+        "common/tls/certificate.cc",
+        "common/tls/openssl.cc",
+        "common/tls/openssl.h",
+        "common/tls/tls_diagnosis.cc",
+        "common/tls/tls_errors.cc",
+        "common/tls/tls_folder.cc",
+        "controller/access/join_token.cc",
+        "controller/certs/authority.cc",
+        "controller/http/access_rules.cc",
+        "controller/http/http_stream.cc",
+        "controller/http/https_context.cc",
+        "controller/http/https_context.h",
     },
     LIBPQ: {"agent/pq_connection.cc", "controller/database.cc", "controller/plan/conninfo.cc"},
 }
@@ -43,10 +72,13 @@ OUTSIDE = re.compile(
 )
 PURE = re.compile(
     r"^(agent/(pacer|rate_profile|run|load|pool|key_source|error_counts|slice|timer_queue)\."
-    r"|controller/(agent_clock|controller|fleet|interval_check|merger|phase_result|phase_times|planner|run_result_builder"
+    r"|controller/(agent_clock|controller|fleet|interval_check|merger|operation_record|phase_result|phase_times|planner|run_result_builder"
     r"|run_state|script_commands|series|verdict)\."
-    r"|controller/citus/(evenness|node_name|node_queries|observation|table_spread)\."
-    r"|controller/(plan|report|sweep)/|common/(histogram|random|duration|utf8)\.)"
+    r"|controller/citus/(evenness|node_label|node_queries|observation|table_spread)\."
+    r"|controller/checks/(operation_audit|unsettled)\."
+    r"|controller/faults/(recovery|run_faults)\."
+    r"|controller/access/(failure_limit|join_tokens|permission)\."
+    r"|common/tls/role\.|controller/(plan|report|sweep)/|common/(histogram|ledger|random|range_set|duration|utf8)\.)"
 )
 # Reads a file.
 NOT_PURE = {"controller/plan/plan_loader.cc"}

@@ -1,5 +1,7 @@
 #include "controller/citus/node_queries.h"
 
+#include "controller/citus/cluster_queries.h"
+#include "controller/citus/json_answer.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -51,7 +53,7 @@ TEST(NodeQueriesTest, OnlyTheNodesOwnRelations) {
 }
 
 TEST(NodeQueriesTest, ReadsSamples) {
-  const auto sample = ParseSample(
+  const auto sample = ParseAnswer<v1::Observed::Sample>(
       R"({"sample": {"committed": 12, "wal_bytes": 9007199254740993, "connections": 3, "citus": null, "later": [1]},
           "relations": [{"relation": 5, "rows_inserted": 7}]})");
   ASSERT_TRUE(sample.ok()) << sample.status();
@@ -60,16 +62,16 @@ TEST(NodeQueriesTest, ReadsSamples) {
   EXPECT_FALSE(sample->sample().has_citus());
   EXPECT_EQ(sample->relations(0).rows_inserted(), 7);
   for (const char* text : {"", "12", "[]", "{\"sample\": 3}", "{\"sample\": {\"committed\": -1}}"})
-    EXPECT_TRUE(absl::IsInvalidArgument(ParseSample(text).status())) << text;
+    EXPECT_TRUE(absl::IsInvalidArgument(ParseAnswer<v1::Observed::Sample>(text).status())) << text;
 }
 
 TEST(NodeQueriesTest, ReadsRowsAndNodes) {
-  const auto rows = ParseRows(R"({"rows": {"0": 12, "31": 0}})");
+  const auto rows = ParseAnswer<v1::Observed::Rows>(R"({"rows": {"0": 12, "31": 0}})");
   ASSERT_TRUE(rows.ok());
   EXPECT_EQ(rows->rows().at(0), 12);
   EXPECT_EQ(rows->rows().size(), 2);
-  const auto nodes =
-      ParseNodes(R"({"nodes": [{"name": "a:1", "role": "ROLE_WORKER", "holds_shards": true}]})");
+  const auto nodes = ParseAnswer<v1::Observed::Nodes>(
+      R"({"nodes": [{"name": "a:1", "role": "ROLE_WORKER", "holds_shards": true}]})");
   ASSERT_TRUE(nodes.ok());
   EXPECT_EQ(nodes->nodes(0).role(), v1::DatabaseNode::ROLE_WORKER);
 }

@@ -229,12 +229,184 @@ TEST_F(ObservationTest, AddedAgainItIsTheSame) {
   EXPECT_EQ(result.SerializeAsString(), result_again.SerializeAsString());
 }
 
+TEST_F(ObservationTest, NodesHaveTheNamesThatReportsGiveThem) {
+  observation.Add(Nodes());
+  const v1::RunResult result = Result();
+  EXPECT_EQ(result.observation().nodes(0).label(), "coordinator");
+  EXPECT_EQ(result.observation().nodes(2).label(), "worker 2");
+}
+
+TEST_F(ObservationTest, TablesGrowBetweenReadings) {
+  observation.Add(Nodes());
+  ReadAll(100);
+  phase = 1;
+  ReadAll(1100);
+  const v1::RunResult result = Result();
+  EXPECT_DOUBLE_EQ(result.phases(0).nodes(1).stored_bytes_per_s(), 1000);
+  // What comes after the second phase was not read.
+  EXPECT_DOUBLE_EQ(result.phases(1).nodes(1).stored_bytes_per_s(), 0);
+  EXPECT_TRUE(result.phases(1).nodes(1).partial());
+}
+
+TEST_F(ObservationTest, ConnectionsAreOfThoseThatCallThemselvesSo) {
+  observation.Add(Nodes());
+  for (const uint32_t idle : {6, 0}) {
+    v1::Observed observed = At(true);
+    v1::NodeSample& sample = *observed.mutable_sample()->mutable_sample();
+    if (idle > 0) {
+      v1::ConnectionGroup& group = *sample.add_groups();
+      group.set_application("trunkload agent");
+      group.set_state("idle");
+      group.set_count(idle);
+    }
+    observation.Add(observed);
+  }
+  const v1::RunResult result = Result();
+  ASSERT_EQ(result.phases(0).nodes(0).groups_size(), 1);
+  const v1::ConnectionUse& use = result.phases(0).nodes(0).groups(0);
+  EXPECT_EQ(use.application(), "trunkload agent");
+  EXPECT_EQ(use.state(), "idle");
+  EXPECT_DOUBLE_EQ(use.mean(), 3);
+  EXPECT_EQ(use.max(), 6);
+}
+
+TEST_F(ObservationTest, AnObservedPhaseHasWhatWasCountedInIt) {
+  observation.Add(Nodes());
+  const auto tracked = [this](bool on, uint64_t update_calls, uint64_t router_calls) {
+    v1::Observed observed = At(false);
+    v1::Observed::Tracked& told = *observed.mutable_tracked();
+    told.set_on(on);
+    for (const auto& [query, calls] :
+         {std::pair("UPDATE", update_calls), std::pair("SELECT", uint64_t{50})}) {
+      v1::StatementTime& statement = *told.add_statements();
+      statement.set_query(query);
+      statement.set_calls(calls);
+      statement.set_rows(calls * 2);
+      statement.set_total_us(static_cast<double>(calls) * 10);
+    }
+    v1::StatementRoute& route = *told.add_routes();
+    route.set_query("UPDATE");
+    route.set_executor("router");
+    route.set_calls(router_calls);
+    v1::TenantUse& tenant = *told.add_tenants();
+    tenant.set_tenant("17");
+    tenant.set_queries(router_calls);
+    observation.Add(observed);
+  };
+  tracked(true, 100, 7);
+  ReadAll(100);
+  phase = 1;
+  tracked(false, 1100, 1007);
+  ReadAll(1100);
+  phase = 2;
+  ReadAll(2100);
+  const v1::RunResult result = Result();
+  const v1::NodeWork& work = result.phases(0).nodes(0);
+  // What did not run in the phase is left out.
+  ASSERT_EQ(work.statements_size(), 1);
+  EXPECT_EQ(work.statements(0).query(), "UPDATE");
+  EXPECT_EQ(work.statements(0).calls(), 1000);
+  EXPECT_EQ(work.statements(0).rows(), 2000);
+  EXPECT_DOUBLE_EQ(work.statements(0).total_us(), 10000);
+  ASSERT_EQ(work.routes_size(), 1);
+  EXPECT_EQ(work.routes(0).calls(), 1000);
+  ASSERT_EQ(work.tenants_size(), 1);
+  EXPECT_EQ(work.tenants(0).tenant(), "17");
+  EXPECT_TRUE(result.phases(1).nodes(0).statements().empty());
+}
+
+TEST_F(ObservationTest, WhatCouldNotBeCountedIsSaidOnce) {
+  observation.Add(Nodes());
+  for (int i = 0; i < 2; ++i) {
+    v1::Observed observed = At(false);
+    observed.mutable_tracked()->set_node(2);
+    observed.mutable_tracked()->add_lacking("only a superuser may turn it on");
+    observation.Add(observed);
+  }
+  EXPECT_THAT(Result().observation().lacking(),
+              testing::ElementsAre("of worker 2: only a superuser may turn it on"));
+}
+
+TEST_F(ObservationTest, WaitsForLocksAddUp) {
+  observation.Add(Nodes());
+  for (int i = 0; i < 2; ++i) {
+    v1::Observed observed = At(true);
+    for (const char* blocking : {"SELECT", "UPDATE"}) {
+      v1::LockWait& wait = *observed.mutable_waits()->add_waits();
+      wait.set_waiting("UPDATE");
+      wait.set_blocking(blocking);
+      wait.set_seen(blocking == std::string("UPDATE") ? 4 : 1);
+    }
+    observation.Add(observed);
+  }
+  Sample(0, 1, true, false);
+  const v1::RunResult result = Result();
+  ASSERT_EQ(result.phases(0).nodes(0).lock_waits_size(), 2);
+  EXPECT_EQ(result.phases(0).nodes(0).lock_waits(0).blocking(), "UPDATE");
+  EXPECT_EQ(result.phases(0).nodes(0).lock_waits(0).seen(), 8);
+}
+
+// Its counters stayed where it was.
+TEST_F(ObservationTest, AShardThatWasMovedInTheRunMakesItsTablePartial) {
+  observation.Add(Nodes());
+  ReadAll(100);
+  phase = 2;
+  ReadAll(600);
+  v1::Observed observed = At(false);
+  const v1::Observed nodes = Nodes();
+  for (v1::Relation relation : nodes.nodes().relations()) {
+    if (relation.shard() == 102001) relation.set_node(1);
+    *observed.mutable_placement()->add_relations() = relation;
+  }
+  observation.Add(observed);
+  const v1::RunResult result = Result();
+  ASSERT_EQ(result.observation().events_size(), 1);
+  EXPECT_EQ(result.observation().events(0).node(), 1);
+  EXPECT_EQ(result.observation().events(0).text(),
+            "holds shard 102001 of users, which was elsewhere when the run began");
+  ASSERT_EQ(result.observation().tables_size(), 1);
+  EXPECT_TRUE(result.observation().tables(0).partial());
+}
+
+TEST_F(ObservationTest, WhatTheRebalancerWouldDoIsKnownOrNot) {
+  observation.Add(Nodes());
+  EXPECT_FALSE(Result().observation().has_rebalance());
+  v1::Observed failed = At(false);
+  failed.mutable_moves()->set_failure("permission denied");
+  observation.Add(failed);
+  EXPECT_FALSE(Result().observation().has_rebalance());
+  EXPECT_THAT(Result().observation().lacking(),
+              testing::ElementsAre("what the rebalancer would do: permission denied"));
+  v1::Observed moves = At(false);
+  moves.mutable_moves()->add_moves()->set_shard(102001);
+  observation.Add(moves);
+  ASSERT_EQ(Result().observation().rebalance().moves_size(), 1);
+}
+
+TEST_F(ObservationTest, FaultsOfBeforeTheRunAreEvents) {
+  v1::Observed nodes = Nodes();
+  v1::Observed::Fault& fault = *nodes.mutable_nodes()->add_faults();
+  fault.set_node(1);
+  fault.set_text("does not reach n2:5432");
+  observation.Add(nodes);
+  ASSERT_EQ(Result().observation().events_size(), 1);
+  EXPECT_EQ(Result().observation().events(0).node(), 1);
+  EXPECT_EQ(Result().observation().events(0).text(), "does not reach n2:5432");
+}
+
 TEST_F(ObservationTest, NonsenseIsPassedOver) {
   Sample(7, 1, true, true);
   Unreachable(7, true);
   Rows(7, 1);
   observation.Add(v1::Observed());
   observation.Add(Nodes());
+  for (int kind = 0; kind < 3; ++kind) {
+    v1::Observed observed;
+    if (kind == 0) observed.mutable_tracked()->set_node(7);
+    if (kind == 1) observed.mutable_waits()->set_node(7);
+    if (kind == 2) observed.mutable_placement()->add_relations()->set_node(7);
+    observation.Add(observed);
+  }
   Sample(7, 1, true, true);
   EXPECT_EQ(Result().observation().timeline_size(), 0);
 }

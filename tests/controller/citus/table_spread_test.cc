@@ -21,6 +21,7 @@ std::vector<v1::DatabaseNode> Cluster(int workers) {
     v1::DatabaseNode& node = nodes.emplace_back();
     node.set_name("w" + std::to_string(i) + ":5432");
     node.set_role(v1::DatabaseNode::ROLE_WORKER);
+    node.set_label("worker " + std::to_string(i));
     node.set_holds_shards(true);
   }
   return nodes;
@@ -88,6 +89,17 @@ TEST(TableSpreadTest, AKeyOfAnotherShardIsNotBlamed) {
   key.set_share_high(0.3);
   key.set_shard(102012);
   EXPECT_THAT(MeasureSpread(works, Cluster(2), {key}).verdict(), Not(HasSubstr("hot")));
+}
+
+TEST(TableSpreadTest, AWorkerThatHasNoMoreThanOthersIsNotNamed) {
+  auto works = Shards(2);
+  // Shard 11 is on worker 2, and worker 1 has as many by 16 shards that are each a little over.
+  for (size_t shard = 0; shard < kShards; ++shard)
+    Write(works, shard, shard == 11 ? 16000 : shard % 2 ? 1000 : 1937);
+  const v1::TableSpread spread = MeasureSpread(works, Cluster(2), {});
+  EXPECT_FALSE(spread.even());
+  EXPECT_THAT(spread.verdict(), HasSubstr("uneven: shard 102011 on worker 2 (w2:5432) alone has"));
+  EXPECT_THAT(spread.verdict(), Not(HasSubstr("would be even;")));
 }
 
 TEST(TableSpreadTest, ShardsThatWereMovedAreSaidToBe) {

@@ -6,6 +6,7 @@
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/test_names.h"
 
 namespace trunkload {
 namespace {
@@ -172,7 +173,8 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"-c 2 --agents=3", "too few for 3 agents"},
         Mistake{"-l --controller=h:1", "--listen in place"},
         Mistake{"--allow-shell --controller=h:1", "agents on this machine"}, Mistake{"--wait=0s", "--wait"},
-        Mistake{"--wait=soon", "--wait"}));
+        Mistake{"--wait=soon", "--wait"}),
+    [](const auto& info) { return NameInWords(info.index, info.param.line); });
 
 TEST_P(PgbenchMistakeTest, IsOneSentence) {
   const absl::StatusOr<PgbenchRequest> request = Parse(GetParam().line);

@@ -1,10 +1,13 @@
 #include "controller/pgbench/plan.h"
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/duration.h"
 #include "gmock/gmock.h"
@@ -98,7 +101,7 @@ TEST(PgbenchTargetTest, ADatabaseIsANameOrAConnectionString) {
 }
 
 TEST(PgbenchPlanTest, AMistakeIsShownInItsFile) {
-  const std::string path = testing::TempDir() + "/pgbench_plan_test.sql";
+  const std::string path = absl::StrCat(testing::TempDir(), "/pgbench_plan_test.", getpid(), ".sql");
   std::ofstream(path) << "SELECT 1;\n\\set x 1 +\n";
   const absl::StatusOr<v1::Plan> plan = PgbenchPlan(Options("-f " + path), 1, 1);
   EXPECT_THAT(std::string(plan.status().message()),

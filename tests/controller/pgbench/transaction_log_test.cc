@@ -1,5 +1,7 @@
 #include "controller/pgbench/transaction_log.h"
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -18,7 +20,7 @@ constexpr int64_t kPhaseStartMicros = 1'700'000'000'900'000;
 
 class TransactionLogTest : public testing::Test {
  protected:
-  TransactionLogTest() { options_.log_prefix = absl::StrCat(testing::TempDir(), "/transaction_log_test"); }
+  TransactionLogTest() { options_.log_prefix = absl::StrCat(testing::TempDir(), "/transaction_log_test.", getpid()); }
   ~TransactionLogTest() override {
     for (const char* end : {"", ".1"}) std::filesystem::remove(Path(end));
   }

@@ -57,6 +57,37 @@ TEST(ConninfoTest, RefusesAUriThatAPasswordFallsOutOf) {
   EXPECT_EQ(CheckConninfo("postgresql://bench:gehe%40im@db1/a%40b?user=c@d"), absl::OkStatus());
 }
 
+TEST(ConninfoTest, TellsWhatIsSecretInEverySpelling) {
+  const std::pair<const char*, const char*> passwords[] = {{"host=h password=geheim", "geheim"},
+                                                           {"host=h password = 'ge heim'", "ge heim"},
+                                                           {"postgresql://u:ge%40heim@h/d", "ge@heim"},
+                                                           {"postgres://h?p%61ssword=geheim", "geheim"},
+                                                           {"password=a password=b", "b"},
+                                                           {"password=''", ""}};
+  for (const auto& [conninfo, password] : passwords) {
+    const ConninfoSecrets secrets = SecretsOf(conninfo);
+    EXPECT_EQ(secrets.password, password) << conninfo;
+    EXPECT_TRUE(secrets.any());
+    EXPECT_FALSE(secrets.has_key_password);
+    EXPECT_FALSE(SecretsOf(RedactedConninfo(conninfo)).any());
+  }
+  EXPECT_TRUE(SecretsOf("host=h sslpassword=geheim").has_key_password);
+  for (const char* none :
+       {"", "host=h", "passfile=/home/u/.pgpass", "postgresql://u@h/d", "password='geheim", "geheim"})
+    EXPECT_FALSE(SecretsOf(none).any()) << none;
+}
+
+TEST(ConninfoTest, TextsThatMayHoldAPasswordAreTold) {
+  for (const char* may :
+       {"--target=host=h password=geheim", "PassWord=geheim", "postgresql://u:geheim@h",
+        "--set=target.conninfo=postgres://u:ge@heim@h/d", "postgres://h?p%61ssword=geheim"}) {
+    EXPECT_TRUE(MayHoldPassword(may)) << may;
+  }
+  for (const char* not_ :
+       {"", "--target", "host=h port=5432", "postgresql://u@h:5432/d", "http://h:80/", "a:b@c"})
+    EXPECT_FALSE(MayHoldPassword(not_)) << not_;
+}
+
 TEST(ConninfoTest, NamesTheNearestOption) {
   EXPECT_THAT(std::string(CheckConninfo("host=h prot=5432").message()),
               HasSubstr("'prot' is not an option of libpq's; did you mean 'port'?"));
@@ -72,6 +103,13 @@ TEST(ConninfoTest, EachHostGoesFirstOnce) {
   EXPECT_THAT(ConninfosByHost("host=a port=5432"), testing::ElementsAre("host='a' port='5432'"));
   EXPECT_THAT(ConninfosByHost("dbname=d"), testing::ElementsAre("dbname='d'"));
   EXPECT_THAT(ConninfosByHost("no conninfo"), testing::IsEmpty());
+}
+
+TEST(ConninfoTest, TellsWhatSessionsCallThemselves) {
+  EXPECT_EQ(ApplicationNameOf("host=h application_name='the shop'"), "the shop");
+  EXPECT_EQ(ApplicationNameOf("postgresql://h/d?application_name=shop"), "shop");
+  EXPECT_EQ(ApplicationNameOf("host=h"), "");
+  EXPECT_EQ(ApplicationNameOf("host"), "");
 }
 
 }  // namespace

@@ -133,7 +133,7 @@ void CheckSchema(const Descriptor& type) {
     EXPECT_TRUE(!rule.secret() || field.cpp_type() == FieldDescriptor::CPPTYPE_STRING);
     if (IsGroup(field)) {
       CheckSchema(*field.message_type());
-    } else if (field.is_repeated()) {
+    } else if (field.is_repeated() && field.cpp_type() != FieldDescriptor::CPPTYPE_ENUM) {
       EXPECT_EQ(field.cpp_type(), FieldDescriptor::CPPTYPE_STRING);
     } else if (field.cpp_type() == FieldDescriptor::CPPTYPE_ENUM) {
       EXPECT_FALSE(EnumTexts(*field.enum_type()).empty());

@@ -99,6 +99,26 @@ phases: [{name: ramp, load: {open: {stages: [{duration: 1500ms, ramp_to: 100/s},
   EXPECT_EQ(plan->phases(0).load().open().stages(1).rate(), 1);
 }
 
+TEST_F(PlanFileTest, FaultsAreOfTheFirstRecordedPhaseUnlessTheySayMore) {
+  const absl::StatusOr<v1::Plan> plan = ParsePlan(R"(name: broken
+scripts: [{builtin: insert-copy}]
+phases:
+  - {name: warm-up, record: false, duration: 9s, load: {closed: {clients: 1}}}
+  - {name: measured, duration: 9s, load: {closed: {clients: 1}}}
+  - {name: after, duration: 9s, load: {closed: {clients: 1}}}
+faults: [{kill: worker 1}, {phase: warm-up, at: 2500ms, lasts: 1m, cut_off: coordinator}]
+)",
+                                                  "plan.yaml");
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->faults(0).phase(), "measured");
+  EXPECT_EQ(plan->faults(0).kill(), "worker 1");
+  EXPECT_EQ(plan->faults(0).at().seconds(), 0);
+  EXPECT_EQ(plan->faults(0).lasts().seconds(), 5);
+  EXPECT_EQ(plan->faults(1).phase(), "warm-up");
+  EXPECT_EQ(plan->faults(1).at().nanos(), 500'000'000);
+  EXPECT_EQ(plan->faults(1).lasts().seconds(), 60);
+}
+
 TEST_F(PlanFileTest, SaysWhyAFileIsNoPlan) {
   EXPECT_THAT(ErrorOf(LoadPlan("/nonexistent/plan.yaml")),
               HasSubstr("/nonexistent/plan.yaml: the plan can't be read: No such file or directory"));

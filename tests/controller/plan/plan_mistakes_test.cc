@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "controller/plan/plan_loader.h"
+#include "tests/support/test_names.h"
 
 namespace trunkload {
 namespace {
@@ -64,7 +65,8 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Mistake{"@flet: {}",
                 "flet: unknown field; expected one of name, target, setup, fleet, scripts, phases, "
-                "objectives, seed, variables, observer, sweep, sweep_order; did you mean 'fleet'?"},
+                "objectives, seed, variables, observer, sweep, sweep_order, checks, check_options, faults; "
+                "did you mean 'fleet'?"},
         Mistake{"fleet: {pool: {@siez: 3}}",
                 "fleet.pool.siez: unknown field; expected one of size, mode, acquire_timeout, "
                 "connect_timeout, queue_limit; did you mean 'size'?"},
@@ -81,7 +83,8 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"fleet: {threads: 1, @threads: 1}", "fleet.threads: written twice (first at p.yaml:3:9)"},
         Mistake{"@seed:", "seed: no value; expected a whole number, or the field left out"},
         Mistake{"@fleet: ~", "fleet: no value; expected a map with application_servers, pool, threads"},
-        Mistake{"@objectives:", "objectives: no value; expected a list"}));
+        Mistake{"@objectives:", "objectives: no value; expected a list"}),
+    [](const auto& info) { return NameInWords(info.index, info.param.lines); });
 
 INSTANTIATE_TEST_SUITE_P(
     Types, MistakeTest,
@@ -107,7 +110,8 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"fleet: {pool: {mode: @Session}}",
                 "fleet.pool.mode: 'Session' is unknown; expected one of transaction, session, "
                 "reconnect; did "
-                "you mean 'session'?"}));
+                "you mean 'session'?"}),
+    [](const auto& info) { return NameInWords(info.index, info.param.lines); });
 
 INSTANTIATE_TEST_SUITE_P(
     Numbers, MistakeTest,
@@ -127,7 +131,25 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"setup: {workload: users, rows: @10000000001}",
                 "setup.rows: out of range; expected a whole number of at most 10000000000"},
         Mistake{"@scripts: [{builtin: insert-single}]",
-                "scripts: written twice (first at p.yaml:2:1); expected it once"}));
+                "scripts: written twice (first at p.yaml:2:1); expected it once"}),
+    [](const auto& info) { return NameInWords(info.index, info.param.lines); });
+
+INSTANTIATE_TEST_SUITE_P(
+    Faults, MistakeTest,
+    ::testing::Values(
+        Mistake{
+            "faults: [@{at: 0s}]",
+            "faults.0: nothing is broken; expected one of terminate, stop, kill, pause, cut_off and command"},
+        Mistake{"faults: [{kill: server, @pause: server}]",
+                "faults.0.pause: excludes kill, which is there, too"},
+        Mistake{"faults: [{kill: server, phase: @two}]", "faults.0.phase: there is no phase 'two'"},
+        Mistake{"faults: [{kill: server, at: @1s}]",
+                "faults.0.at: phase one is over by then; expected less than 1s"},
+        Mistake{"faults: [{kill: server, phase: @one}]\nphases: [{name: one, load: {search: {objective: "
+                "p99(response) < "
+                "20ms, from: 500/s}}}]",
+                "faults.0.phase: phase one is a search, of which no step's time is known"}),
+    [](const auto& info) { return NameInWords(info.index, info.param.lines); });
 
 std::string Phase(const std::string& rest) {
   return absl::StrCat("phases: [{name: one, ", rest, "}]");
@@ -142,7 +164,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "phases.0.name: missing; expected a text"},
         Mistake{"phases: [@{name: one, duration: 1s}]",
                 "phases.0.load: missing; expected a map with closed, open"},
-        Mistake{Phase("duration: 1s, load: @{}"), "phases.0.load: no kind of load; expected closed, open or search"},
+        Mistake{Phase("duration: 1s, load: @{}"),
+                "phases.0.load: no kind of load; expected closed, open or search"},
         Mistake{Phase("duration: 1s, load: {closed: @{}}"),
                 "phases.0.load.closed.clients: missing; expected a whole number from 1 to 10000000"},
         Mistake{Phase("duration: 1s, load: {closed: {clients: @0}}"),
@@ -190,7 +213,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "most 64"},
         Mistake{"fleet: {pool: {mode: session}}\n" + Phase("duration: 1s, load: {closed: {clients: @9}}"),
                 "phases.0.load.closed.clients: in pool mode session each client keeps a connection, and 9 "
-                "clients are more than the 8 connections"}));
+                "clients are more than the 8 connections"}),
+    [](const auto& info) { return NameInWords(info.index, info.param.lines); });
 
 INSTANTIATE_TEST_SUITE_P(
     OpenLoad, MistakeTest,
@@ -234,7 +258,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "phases.0.load.open.stages: the rates are too low for anything to come due"},
         Mistake{"phases: @[{name: one, load: {open: {stages: [{duration: 8000h, rate: 9}, {duration: 8000h, "
                 "rate: 9}]}}}]",
-                "phases: all phases together take 16000h; expected at most 8760h"}));
+                "phases: all phases together take 16000h; expected at most 8760h"}),
+    [](const auto& info) { return NameInWords(info.index, info.param.lines); });
 
 INSTANTIATE_TEST_SUITE_P(
     Maps, MistakeTest,
@@ -251,7 +276,8 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"variables: {1a: @1}", "variables.1a: '1a' can't be a variable's name; expected letters"},
         Mistake{"variables: {\"\": @1}", "variables.: '' can't be a variable's name"},
         Mistake{"variables: {a b: @1}", "variables.a b: 'a b' can't be a variable's name"},
-        Mistake{"variables: {a: @\"x\\0y\"}", "variables.a: holds a NUL character or is not UTF-8"}));
+        Mistake{"variables: {a: @\"x\\0y\"}", "variables.a: holds a NUL character or is not UTF-8"}),
+    [](const auto& info) { return NameInWords(info.index, info.param.lines); });
 
 INSTANTIATE_TEST_SUITE_P(
     Fleet, MistakeTest,
@@ -259,10 +285,14 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"fleet: {application_servers: 5, connections: @4}",
                 "fleet.connections: fewer than the 5 application servers"},
         Mistake{"fleet: {connections: @0}", "fleet.connections: out of range"},
+        Mistake{"observer: {enabled: false}\n" +
+                    Phase("duration: 1s, observed: @true, load: {closed: {clients: 1}}"),
+                "phases.0.observed: the plan has observer.enabled: false; expected true there"},
         Mistake{"fleet: {application_servers: 2, connections: 7, pool: {mode: session}}\n" +
                     Phase("duration: 1s, load: {closed: {clients: @8}}"),
                 "phases.0.load.closed.clients: in pool mode session each client keeps a connection, "
-                "and 8 clients are more than the 7 connections"}));
+                "and 8 clients are more than the 7 connections"}),
+    [](const auto& info) { return NameInWords(info.index, info.param.lines); });
 
 INSTANTIATE_TEST_SUITE_P(
     Others, MistakeTest,
@@ -288,7 +318,8 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"# caf\xc3\xa9 @\xe2\x82", "not UTF-8"}, Mistake{"# @\xc0\x80", "not UTF-8"},
         Mistake{"# @\xed\xa0\x80", "not UTF-8"}, Mistake{"# @\xf4\x90\x80\x80", "not UTF-8"},
         Mistake{"# @\x1b[31m", "a control character (0x1b)"},
-        Mistake{"@---\nseed: 1", "a second YAML document"}));
+        Mistake{"@---\nseed: 1", "a second YAML document"}),
+    [](const auto& info) { return NameInWords(info.index, info.param.lines); });
 
 TEST(PlanMistakesTest, WeightsOfZero) {
   EXPECT_EQ(ErrorOf(ParsePlan("name: p\nscripts:\n- {builtin: insert-single, weight: 0}\n"
@@ -371,6 +402,20 @@ TEST(PlanMistakesTest, NoMessageShowsAPassword) {
   }
   EXPECT_THAT(ErrorOf(ParsePlan(With(""), "p.yaml", {.target = "password=a geheim"})),
               Not(HasSubstr("geheim")));
+}
+
+TEST(PlanMistakesTest, ASweepHoldsNoPassword) {
+  for (const std::string sweep :
+       {"target.conninfo: [host=a, host=b password=geheim]", "target.conninfo: ['postgres://u:geheim@a']",
+        "target: ['{conninfo: password=geheim}']", "target.conninfo: ['password=a geheim']"}) {
+    EXPECT_THAT(ErrorOf(ParsePlan(With("sweep: {" + sweep + "}"), "p.yaml")),
+                AllOf(HasSubstr("sweep.target"), HasSubstr("password file"), Not(HasSubstr("geheim"))))
+        << sweep;
+  }
+  for (const std::string sweep : {"target.conninfo: [host=a, host=b passfile=/home/u/.pgpass]",
+                                  "target.conninfo: ['postgres://u@a']"}) {
+    EXPECT_TRUE(ParsePlan(With("sweep: {" + sweep + "}"), "p.yaml").ok()) << sweep;
+  }
 }
 
 }  // namespace

@@ -71,12 +71,15 @@ TEST(PlanOverrideTest, TakesTextAsItIs) {
   EXPECT_EQ(PlanWith({"target.service="}).target().service(), "");
 }
 
-TEST(PlanOverrideTest, TheTargetReplacesTheWholeTarget) {
+TEST(PlanOverrideTest, TheTargetReplacesWhereHostsAreAndNotHowTheyAreShared) {
   const absl::StatusOr<v1::Plan> plan =
-      ParsePlan(kPlan, "p.yaml", {.set = {"target.service=x"}, .target = "postgresql://db3/bench"});
+      ParsePlan(kPlan, "p.yaml",
+                {.set = {"target.service=x", "target.load_balance_hosts=round-robin"},
+                 .target = "postgresql://db3/bench"});
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(plan->target().conninfo(), "postgresql://db3/bench");
   EXPECT_EQ(plan->target().service(), "");
+  EXPECT_EQ(plan->target().load_balance_hosts(), v1::LOAD_BALANCE_HOSTS_ROUND_ROBIN);
 }
 
 TEST(PlanOverrideTest, ReachesIntoMaps) {

@@ -26,6 +26,14 @@ void SetLatencies(v1::LatencySummary& summary, double us) {
   summary.set_stddev(us / 2);
 }
 
+v1::CheckResult Check(v1::Check check, v1::CheckResult::Outcome outcome, const std::string& verdict) {
+  v1::CheckResult result;
+  result.set_check(check);
+  result.set_outcome(outcome);
+  result.set_verdict(verdict);
+  return result;
+}
+
 v1::RunResult Result() {
   v1::RunResult result;
   result.mutable_run()->set_id("20260101-000000-abcd");
@@ -86,6 +94,16 @@ Phase open, 8.0 s
 )");
 }
 
+TEST(TextReportTest, AgentsOfLongNamesAreToldApart) {
+  v1::RunResult result = Result();
+  result.mutable_agents(0)->set_name("load-trunkload-agent-dbf688fcb-mlxzl");
+  result.add_agents()->set_name("load-trunkload-agent-dbf688fcb-zgp45");
+  result.mutable_agents(1)->set_lost(true);
+  const std::string report = TextReport(result, /*color=*/false);
+  EXPECT_THAT(report, HasSubstr("\n  load-..-mlxzl "));
+  EXPECT_THAT(report, HasSubstr("\n  load-..-zgp45 LOST "));
+}
+
 TEST(TextReportTest, FitsAHundredColumnsAndLeadsWithWhatIsWrong) {
   v1::RunResult result = Result();
   result.mutable_verdict()->set_valid(false);
@@ -115,6 +133,7 @@ TEST(TextReportTest, WhatBecameOfTransactionsInPgbenchsLanguage) {
   phase.set_late(17);
   phase.set_retried(30);
   phase.set_retries(4100);
+  phase.set_deadlock_retries(12);
   phase.set_aborted_clients(2);
   v1::ScriptResult& script = *phase.add_scripts();
   script.set_name("pay");
@@ -133,7 +152,7 @@ TEST(TextReportTest, WhatBecameOfTransactionsInPgbenchsLanguage) {
                      offered/s    done/s    rows/s      done      rows    errors   dropped   skipped
   all                    2,000     2,000    51,400    15,998   411,200     1,203         0     1,234
   late: 17 above the phase's latency_limit
-  retried: 30 transactions, 4,100 retries
+  retried: 30 transactions, 4,100 retries, after 4,088 x 40001 serialization, 12 x 40P01 deadlock
   errors: 3 x 23505 duplicate key, 1,200 x 40001 serialization
     23505: duplicate key value violates unique constraint "t_pkey"
     40001: could not serialize access due to concurrent update
@@ -181,6 +200,42 @@ TEST(UnitsTest, ThreeDigitsInTheUnitThatSuits) {
   EXPECT_EQ(CountText(1'234'567), "1,234,567");
   EXPECT_EQ(RateText(0.25), "0.25");
   EXPECT_EQ(RateText(1999.8), "2,000");
+}
+
+TEST(TextReportTest, SaysFirstWhatCheckFailed) {
+  v1::RunResult result = Result();
+  using Outcome = v1::CheckResult;
+  *result.add_checks() =
+      Check(v1::CHECK_BANK, Outcome::OUTCOME_FAILED, "12 contradictions, the first: half a transfer");
+  v1::CheckResult& bank = *result.mutable_checks(0);
+  bank.set_acknowledged(12345);
+  bank.set_lost_answers(3);
+  bank.set_lost_committed(2);
+  bank.set_looks(20);
+  bank.set_deviating(4);
+  bank.set_largest_deviation(-17);
+  bank.set_violations(12);
+  bank.set_recording_cpu_s(0.000231);
+  bank.add_witnesses()->set_text("transfer 5 of writer 7 is there in part");
+  bank.mutable_witnesses(0)->set_node("10.0.0.5:5432");
+  *result.add_checks() = Check(v1::CHECK_APPEND_LIST, Outcome::OUTCOME_PASSED, "all is there");
+  *result.add_checks() = Check(v1::CHECK_LEDGER, Outcome::OUTCOME_FAILED, "1 contradiction: a row is gone");
+  *result.add_checks() = Check(v1::CHECK_COUNTER, Outcome::OUTCOME_INDETERMINATE, "not settled: no answer");
+  const std::string text = TextReport(result, /*color=*/false);
+  EXPECT_EQ(text.substr(0, text.find('\n')), "CHECKS FAILED: bank, ledger");
+  EXPECT_THAT(
+      text,
+      HasSubstr("  bank: FAILED: 12 contradictions, the first: half a transfer\n"
+                "    12,345 acknowledged, 0 refused, 3 answers lost, of which 2 were committed, 20 reads "
+                "compared, 4\n      deviated, by 17 at most, written down in 0.01 % of the agents' CPU time\n"
+                "    - transfer 5 of writer 7 is there in part (on 10.0.0.5:5432)\n"
+                "    and 11 more contradictions\n"
+                "  append-list: passed: all is there\n"));
+  EXPECT_THAT(text, HasSubstr("  counter: INDETERMINATE: not settled: no answer\n"));
+}
+
+TEST(TextReportTest, SaysNothingOfChecksWhereThereAreNone) {
+  EXPECT_THAT(TextReport(Result(), /*color=*/false), Not(HasSubstr("heck")));
 }
 
 }  // namespace

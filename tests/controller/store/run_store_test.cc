@@ -257,6 +257,20 @@ TEST_F(RunStoreTest, OtherFilesAndNewerVersionsAreRefused) {
   EXPECT_THAT(std::string(nowhere.message()), HasSubstr("--data-dir"));
 }
 
+TEST_F(RunStoreTest, KeepsWhatChecksAreSettledByAsLongAsTheResult) {
+  const std::unique_ptr<RunStore> store = Open();
+  EXPECT_TRUE(absl::IsNotFound(store->CheckRecord("r1").status()));
+  v1::CheckRecord record;
+  record.add_scripts()->set_name("ledger-insert");
+  ASSERT_TRUE(store->PutCheckRecord("r1", record).ok());
+  ASSERT_TRUE(store->Finish(Result("r1")).ok());
+  const absl::StatusOr<v1::CheckRecord> kept = store->CheckRecord("r1");
+  ASSERT_TRUE(kept.ok()) << kept.status();
+  EXPECT_TRUE(MessageDifferencer::Equals(*kept, record));
+  ASSERT_TRUE(store->Prune(absl::InfiniteFuture()).ok());
+  EXPECT_TRUE(absl::IsNotFound(store->CheckRecord("r1").status()));
+}
+
 TEST_F(RunStoreTest, IsForItsOwnerAlone) {
   Open();
   EXPECT_EQ(std::filesystem::status(data_dir()).permissions(), std::filesystem::perms::owner_all);

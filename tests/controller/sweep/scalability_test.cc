@@ -53,6 +53,18 @@ TEST(ScalabilityTest, ParametersAreNeverNegative) {
   EXPECT_GE(fit->kappa(), 0);
 }
 
+// More than all of the work can't be serial: a fit that has it so would see a peak far above anything
+// measured.
+TEST(ScalabilityTest, ContentionIsAtMostAll) {
+  const auto fit = FitScalability({{4, 30127}, {8, 25949}, {16, 26256}, {32, 17995}, {64, 18304}});
+  ASSERT_TRUE(fit);
+  EXPECT_LE(fit->sigma(), 1);
+  EXPECT_LE(fit->sigma_bounds().high(), 1);
+  EXPECT_LT(fit->lambda(), 35000);
+  EXPECT_EQ(fit->lowest_load(), 4);
+  EXPECT_NEAR(fit->lowest_throughput(), 28000, 3000);
+}
+
 TEST(ScalabilityTest, TheIntervalsHoldTheTruthMostly) {
   constexpr int kRuns = 200;
   int held = 0;

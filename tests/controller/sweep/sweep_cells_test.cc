@@ -42,10 +42,12 @@ TEST(SweepCellsTest, EveryCombinationInOrder) {
 
 TEST(SweepCellsTest, FieldsAreNamedAsSetNamesThem) {
   const auto settings =
-      SweepSettings(PlanWith("{setup.distribution: [none], phases.m.load.closed.clients: [8]}"));
+      SweepSettings(PlanWith("{setup.distribution: [none], phases.m.load.closed.clients: [8], "
+                             "target.isolation: [serializable]}"));
   ASSERT_TRUE(settings.ok());
   EXPECT_THAT(settings->front().overrides,
-              ElementsAre("phases.m.load.closed.clients=8", "setup.distribution=none"));
+              ElementsAre("phases.m.load.closed.clients=8", "setup.distribution=none",
+                          "target.isolation=serializable"));
 }
 
 TEST(SweepCellsTest, WithoutASweepThereAreNone) {
