@@ -40,11 +40,10 @@ class ChecksTest(ChecksCase, case.DatabaseCase):
         self.assertRegex(run.out, r"(?s)Checks.*ledger: passed")
 
     def test_a_deleted_row_is_missed(self):
-        run = self.start(self.checked(["ledger"]))
-        deleted = self.wait_for(
+        run, deleted = self.tamper(["ledger"], lambda: self.wait_for(
             "DELETE FROM trunkload_ledger WHERE ctid = (SELECT ctid FROM trunkload_ledger WHERE operation = 20 LIMIT 1) "
             "RETURNING writer, operation"
-        ).split("\n")[0]
+        ))
         writer, operation = map(int, deleted.split("|"))
         check = self.expect_failed(run, "ledger", f"insert {operation} of writer {writer} was acknowledged, and is not")
         self.assertEqual(check["violations"], 1)
@@ -53,26 +52,31 @@ class ChecksTest(ChecksCase, case.DatabaseCase):
         self.assertRegex(self.lab.trunkload("report").out.split("\n")[0], "CHECK FAILED: ledger")
 
     def test_a_doubled_row_is_found(self):
-        run = self.start(self.checked(["ledger"]))
-        self.wait_for("INSERT INTO trunkload_ledger SELECT * FROM trunkload_ledger WHERE operation = 20 LIMIT 1 RETURNING 1")
+        run, _ = self.tamper(["ledger"], lambda: self.wait_for(
+            "INSERT INTO trunkload_ledger SELECT * FROM trunkload_ledger WHERE operation = 20 LIMIT 1 RETURNING 1"
+        ))
         self.expect_failed(run, "ledger", "insert 20 of writer [0-9]+ is there in part, or more than once: a row of .*; a row")
 
     def test_what_was_refused_and_is_there_is_found(self):
-        run = self.start(self.checked(["ledger"], duration="6s"))
-        self.wait_for("SELECT 1 FROM trunkload_ledger LIMIT 1")
-        self.database.query(
-            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-            "IF NEW.operation % 10 = 0 AND current_setting('application_name') <> 'planted' THEN "
-            "RAISE EXCEPTION 'refused' USING ERRCODE = '23514'; END IF; RETURN NEW; END $$; "
-            "CREATE TRIGGER refuse BEFORE INSERT ON trunkload_ledger FOR EACH ROW EXECUTE FUNCTION refuse()"
-        )
         self.addCleanup(self.database.query, "DROP FUNCTION refuse CASCADE")
-        writer, operation = self.wait_for(
-            "SELECT a.writer, a.operation + 1 FROM trunkload_ledger a WHERE (a.operation + 1) % 10 = 0 AND EXISTS "
-            "(SELECT FROM trunkload_ledger b WHERE b.writer = a.writer AND b.operation = a.operation + 2) AND NOT EXISTS "
-            "(SELECT FROM trunkload_ledger c WHERE c.writer = a.writer AND c.operation = a.operation + 1) LIMIT 1"
-        ).split("|")
-        self.database.query(f"SET application_name = planted; INSERT INTO trunkload_ledger VALUES ({writer}, {operation})")
+
+        def plant():
+            self.wait_for("SELECT 1 FROM trunkload_ledger LIMIT 1")
+            self.database.query(
+                "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                "IF NEW.operation % 10 = 0 AND current_setting('application_name') <> 'planted' THEN "
+                "RAISE EXCEPTION 'refused' USING ERRCODE = '23514'; END IF; RETURN NEW; END $$; "
+                "CREATE TRIGGER refuse BEFORE INSERT ON trunkload_ledger FOR EACH ROW EXECUTE FUNCTION refuse()"
+            )
+            refused = self.wait_for(
+                "SELECT a.writer, a.operation + 1 FROM trunkload_ledger a WHERE (a.operation + 1) % 10 = 0 AND EXISTS "
+                "(SELECT FROM trunkload_ledger b WHERE b.writer = a.writer AND b.operation = a.operation + 2) AND NOT EXISTS "
+                "(SELECT FROM trunkload_ledger c WHERE c.writer = a.writer AND c.operation = a.operation + 1) LIMIT 1"
+            ).split("|")
+            self.database.query(f"SET application_name = planted; INSERT INTO trunkload_ledger VALUES ({', '.join(refused)})")
+            return refused
+
+        run, (writer, operation) = self.tamper(["ledger"], plant)
         check = self.expect_failed(
             run, "ledger", f"insert {operation} of writer {writer} was refused or rolled back, and is there"
         )
@@ -80,16 +84,16 @@ class ChecksTest(ChecksCase, case.DatabaseCase):
         self.assertGreater(check["refused"], 0)
 
     def test_a_row_that_nobody_sent_is_found(self):
-        run = self.start(self.checked(["ledger"]))
-        self.wait_for("INSERT INTO trunkload_ledger SELECT 0, 1000000 FROM trunkload_ledger LIMIT 1 RETURNING 1")
+        run, _ = self.tamper(["ledger"], lambda: self.wait_for(
+            "INSERT INTO trunkload_ledger SELECT 0, 1000000 FROM trunkload_ledger LIMIT 1 RETURNING 1"
+        ))
         self.expect_failed(run, "ledger", "insert 1000000 of writer 0 is there, and nobody has sent it")
 
     def test_half_a_transfer_is_found(self):
-        run = self.start(self.checked(["bank"]))
-        gone = self.wait_for(
+        run, gone = self.tamper(["bank"], lambda: self.wait_for(
             "DELETE FROM trunkload_entries WHERE ctid = (SELECT ctid FROM trunkload_entries WHERE branch <= 8 "
             "AND operation = 5 LIMIT 1) RETURNING writer, branch, account"
-        ).split("\n")[0]
+        ))
         writer, branch, account = gone.split("|")
         self.expect_failed(
             run,
@@ -99,11 +103,10 @@ class ChecksTest(ChecksCase, case.DatabaseCase):
         )
 
     def test_money_that_was_made_is_found(self):
-        run = self.start(self.checked(["bank"]))
-        self.wait_for(
+        run, _ = self.tamper(["bank"], lambda: self.wait_for(
             "UPDATE trunkload_accounts SET balance = balance + 7 WHERE branch = 12 AND account = 3 AND EXISTS "
             "(SELECT FROM trunkload_entries) RETURNING 1"
-        )
+        ))
         check = self.expect_failed(
             run, "bank", "account 3 of branch 12 holds", "the total of branch 12 is 10007, where 10000 was to be"
         )
@@ -112,13 +115,14 @@ class ChecksTest(ChecksCase, case.DatabaseCase):
         self.assertGreater(check["deviating"], 0)
 
     def test_a_lost_update_is_found(self):
-        run = self.start(self.checked(["counter"]))
-        self.wait_for("UPDATE trunkload_counters SET value = value - 1 WHERE counter = 3 AND value > 5 RETURNING 1")
+        run, _ = self.tamper(["counter"], lambda: self.wait_for(
+            "UPDATE trunkload_counters SET value = value - 1 WHERE counter = 3 AND value > 5 RETURNING 1"
+        ))
         self.expect_failed(run, "counter", "counter 3 was made [0-9]+ by 2 increments, of which all but one are lost")
 
     def test_a_counter_that_is_gone_is_missed(self):
-        run = self.start(self.checked(["counter"]))
-        # The last one to use it is done, or fails: nobody can count it up any more.
+        # Each client ends as it misses it, and the last of them ends the phase.
+        run = self.start(self.checked(["counter"], duration="1h"))
         self.wait_for("DELETE FROM trunkload_counters WHERE counter = 3 AND value > 5 RETURNING 1")
         self.expect_failed(run, "counter", "the number of counters is 4, where 5 was to be")
 
@@ -144,30 +148,29 @@ class ChecksTest(ChecksCase, case.DatabaseCase):
         self.assertRegex(counter["verdict"], "nothing to check")
 
     def test_a_reordered_append_is_found(self):
-        run = self.start(self.checked(["append-list"], clients=4))
-        changed = self.wait_for(
+        run, changed = self.tamper(["append-list"], lambda: self.wait_for(
             "UPDATE trunkload_lists SET items = (SELECT array_agg(item ORDER BY position DESC) FROM "
             "unnest(items) WITH ORDINALITY AS i (item, position)) WHERE list = (SELECT list FROM trunkload_lists "
             "WHERE cardinality(items) > 20 ORDER BY list LIMIT 1) RETURNING list"
-        ).split("\n")[0]
+        ), clients=4)
         self.expect_failed(run, "append-list", f"list {changed} has [0-9]+\\.[0-9]+ at .*, which its writer appended later")
 
     def test_a_list_that_no_longer_begins_as_it_was_read_is_found(self):
         # Long lists: those who appended are sure to come back.
-        run = self.start(self.checked(["append-list"], check_options={"lists": 1}))
-        self.wait_for(
+        run, _ = self.tamper(["append-list"], lambda: self.wait_for(
             "UPDATE trunkload_lists SET items[1] = '9999.1' WHERE list = (SELECT max(list) FROM trunkload_lists) "
             "AND cardinality(items) BETWEEN 5 AND 300 RETURNING 1"
-        )
+        ), check_options={"lists": 1})
         check = self.expect_failed(run, "append-list", "was acknowledged, and is not there", "nobody has sent it")
         self.assertGreater(check["deviating"], 0)
 
     def test_a_stale_read_is_found(self):
-        run = self.start(self.checked(["read-your-writes"], duration="6s"))
-        self.wait_for("SELECT 1 FROM trunkload_registers LIMIT 1")
-        ends = time.monotonic() + 3
-        while time.monotonic() < ends:
-            self.database.query("UPDATE trunkload_registers SET value = value - 1")
+        def set_back():
+            # Each of them, twenty times: some writer is sure to read its own between two of its writes.
+            for _ in range(20):
+                self.wait_for("WITH set_back AS (UPDATE trunkload_registers SET value = value - 1 RETURNING 1) SELECT 1 FROM set_back LIMIT 1")
+
+        run, _ = self.tamper(["read-your-writes"], set_back)
         check = self.expect_failed(run, "read-your-writes", "read [0-9]+ as its own register of .*, where [0-9]+ was to be")
         self.assertGreater(check["deviating"], 0)
 
@@ -197,13 +200,15 @@ class ChecksTest(ChecksCase, case.DatabaseCase):
         self.expect_sentence(run, 1, "trunkload_ledger", "did not make")
 
     def test_lost_answers_are_settled(self):
-        run = self.start(self.checked(["ledger", "bank"], duration="6s"))
-        self.wait_for("SELECT 1 FROM trunkload_ledger LIMIT 1")
-        for _ in range(5):
-            self.database.query(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'trunkload-agent%'"
-            )
-            time.sleep(0.5)
+        def terminate():
+            # Each connection once it has written something, so that an answer is on its way somewhere.
+            for _ in range(5):
+                self.wait_for(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'trunkload-agent%' "
+                    "AND backend_xid IS NOT NULL"
+                )
+
+        run, _ = self.tamper(["ledger", "bank"], terminate)
         check = self.check(run, "ledger")
         self.assertEqual(check["outcome"], "passed", check)
         lost = check["lost_answers"] + self.check(run, "bank")["lost_answers"]

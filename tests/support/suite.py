@@ -59,7 +59,7 @@ def show_failed(tests):
 
 
 def main():
-    [build] = sys.argv[1:]
+    build = os.path.abspath(*sys.argv[1:])
     began = time.monotonic()
     results = {lane: run_lane(lane, build) for lane in LANES}
     tests = [test for lane in results.values() for test in lane]
